@@ -1,0 +1,1 @@
+"""Commands: flags and gin in, one stage call out."""

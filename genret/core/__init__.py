@@ -1,0 +1,1 @@
+"""What every room speaks: collections, docid tables, runs, text, artifacts."""

@@ -1,0 +1,1 @@
+"""Readers that turn public collection layouts into one source form."""

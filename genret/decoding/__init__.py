@@ -1,0 +1,1 @@
+"""Beam search constrained to a trie of docids; knows no model."""

@@ -1,0 +1,1 @@
+"""Docid schemes: from a collection to one row of symbols a document."""

@@ -1,0 +1,1 @@
+"""Document vectors: encoders that make them, the store that keeps them."""

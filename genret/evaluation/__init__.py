@@ -1,0 +1,1 @@
+"""Measures, significance and splits, on runs and qrels alone."""

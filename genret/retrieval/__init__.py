@@ -1,0 +1,1 @@
+"""Searchers: queries in, ranked documents out."""

@@ -1,0 +1,1 @@
+"""Each stage turns artifacts on disk into the next artifact."""

@@ -1,0 +1,1 @@
+"""Seqio tasks and mixtures: what the model reads and writes."""

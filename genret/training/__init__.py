@@ -1,0 +1,1 @@
+"""The SPMD training program: optimizer, loss, step, loop, checkpoints."""
