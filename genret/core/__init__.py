@@ -1,1 +1,1 @@
-"""What every room speaks: collections, docid tables, runs, text, artifacts."""
+"""Data types and files that every other room builds on."""

@@ -1,0 +1,283 @@
+"""Artifacts: folders that say what they hold, whole or not there at all.
+
+An artifact is a folder with its data, `manifest.json` and `provenance.json`.
+The manifest is what identifies it; the provenance tells how, when and where
+it came to be and is no part of its identity. A folder is filled under a
+temporary name beside its final one, flushed to disk and renamed, so that
+whatever happens on the way, the final name never bears half of it.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from genret.core import atomic
+from genret.core.errors import ArtifactError
+from genret.core.provenance import canonical, provenance
+
+MANIFEST = "manifest.json"
+PROVENANCE = "provenance.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+  """What a stage intends to make.
+
+  Attributes:
+    stage: the stage's name.
+    arguments: its settings, without paths and devices. Callables become
+      their dotted names, tuples lists, dataclasses mappings.
+    seed: its seed, or None where nothing is drawn.
+    inputs: name of each input -> identity.
+    format_version: of the files the stage writes.
+  """
+
+  stage: str
+  arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  seed: int | None = None
+  inputs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  format_version: int = 1
+
+  def __post_init__(self):
+    object.__setattr__(self, "arguments", canonical(self.arguments))
+    object.__setattr__(self, "inputs", canonical(self.inputs))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest(Recipe):
+  """What a stage has made: its recipe and the hash of every file.
+
+  Attributes:
+    files: path within the folder, with slashes -> SHA-256, hexadecimal.
+  """
+
+  files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+  @property
+  def text(self) -> str:
+    """The canonical JSON, which is what manifest.json holds."""
+    return _json(dataclasses.asdict(self))
+
+  @property
+  def identity(self) -> str:
+    """SHA-256 of the canonical JSON: what sha256sum says of the file."""
+    return hashlib.sha256(self.text.encode()).hexdigest()
+
+  @property
+  def recipe(self) -> Recipe:
+    """The manifest without its files."""
+    fields = dataclasses.fields(Recipe)
+    return Recipe(**{f.name: getattr(self, f.name) for f in fields})
+
+
+def existing(folder: Path, recipe: Recipe) -> Manifest | None:
+  """Tells whether a folder already holds what a recipe would make.
+
+  Args:
+    folder: where the artifact would stand.
+    recipe: what the caller is about to make.
+
+  Returns:
+    The manifest when this very recipe is finished there; None when nothing
+    is there.
+
+  Raises:
+    ArtifactError: the folder holds something else.
+  """
+  folder = Path(folder)
+  if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    return None
+  manifest = load(folder)
+  differences = _differences(manifest.recipe, recipe)
+  if differences:
+    raise ArtifactError(
+      f"{folder} holds another artifact: {'; '.join(differences)}. "
+      "Choose another folder, or remove this one to make it anew."
+    )
+  return manifest
+
+
+@contextlib.contextmanager
+def building(
+  folder: Path, recipe: Recipe, *, gin_text: str = ""
+) -> Iterator[Path]:
+  """Fills a temporary folder that becomes the artifact on a clean exit.
+
+  Two processes may build the same artifact at once: each fills its own
+  temporary folder, the first to finish gives its to the final name, and the
+  other's is dropped.
+
+  Args:
+    folder: the artifact's final name.
+    recipe: what is being made.
+    gin_text: the configuration, for the provenance.
+
+  Yields:
+    The temporary folder to write into. An exception removes it.
+
+  Raises:
+    ArtifactError: the final name already holds something else.
+  """
+  folder = Path(folder)
+  existing(folder, recipe)
+  started = time.time()
+  folder.parent.mkdir(parents=True, exist_ok=True)
+  with atomic.temporary(folder) as draft:
+    draft.mkdir()
+    yield draft
+    files = _hash_files(draft)
+    manifest = Manifest(
+      **{f.name: getattr(recipe, f.name) for f in dataclasses.fields(Recipe)},
+      files=files,
+    )
+    (draft / MANIFEST).write_text(manifest.text, encoding="utf-8")
+    record = _json(provenance(started=started, gin_text=gin_text))
+    (draft / PROVENANCE).write_text(record, encoding="utf-8")
+    atomic.flush_tree(draft)
+    try:
+      os.rename(draft, folder)
+    except OSError:
+      if existing(folder, recipe) is None:
+        raise
+      shutil.rmtree(draft)  # another process finished the same one first
+  atomic.flush_folder(folder.parent)
+
+
+def load(
+  folder: Path, *, stage: str | None = None, format_version: int | None = None
+) -> Manifest:
+  """Reads the manifest of an artifact.
+
+  Args:
+    folder: the artifact.
+    stage: the stage that must have made it, or None for any.
+    format_version: the version its files must have, or None for any.
+
+  Returns:
+    The manifest.
+
+  Raises:
+    ArtifactError: there is no artifact, or one of another stage or format.
+  """
+  path = Path(folder) / MANIFEST
+  try:
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    manifest = Manifest(**fields)
+  except OSError as error:
+    wanted = "artifact" if stage is None else f"artifact of stage {stage!r}"
+    raise ArtifactError(
+      f"{folder} is no finished {wanted}: it has no readable {MANIFEST} "
+      f"({error.strerror}). Check the path, or make it first."
+    ) from error
+  except (ValueError, TypeError) as error:
+    raise ArtifactError(
+      f"{path} is damaged: {error}. Remove the folder and make it anew."
+    ) from error
+  if stage is not None and manifest.stage != stage:
+    raise ArtifactError(
+      f"{folder} was made by stage {manifest.stage!r}; one of stage "
+      f"{stage!r} is expected here. Check the path."
+    )
+  if format_version not in (None, manifest.format_version):
+    raise ArtifactError(
+      f"{folder} has format version {manifest.format_version}; this genret "
+      f"reads {format_version}. Make it anew with stage {manifest.stage!r}."
+    )
+  return manifest
+
+
+def verify(folder: Path) -> Manifest:
+  """Hashes every file of an artifact again.
+
+  Args:
+    folder: the artifact.
+
+  Returns:
+    The manifest, when every file is as it was.
+
+  Raises:
+    ArtifactError: names the first file that is missing or has changed.
+  """
+  manifest = load(folder)
+  for name, expected in manifest.files.items():
+    path = Path(folder) / name
+    found = file_hash(path) if path.is_file() else None
+    if found != expected:
+      state = "is missing" if found is None else "has changed"
+      raise ArtifactError(
+        f"{path} {state} since {folder} was made. Remove the folder and make "
+        f"it anew with stage {manifest.stage!r}."
+      )
+  return manifest
+
+
+def identity(folder: Path) -> str:
+  """Returns the identity of the artifact in a folder."""
+  return load(folder).identity
+
+
+def file_hash(path: Path) -> str:
+  """Returns the SHA-256 of a file, hexadecimal."""
+  with open(path, "rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+  """Opens a text file that takes its name only when wholly written."""
+  path = Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with atomic.temporary(path) as draft:
+    with open(draft, "w", encoding="utf-8", newline="\n") as file:
+      yield file
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(draft, path)
+  atomic.flush_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+  """Writes a text file atomically."""
+  with writing(path) as file:
+    file.write(text)
+
+
+def write_json(path: Path, value: Any) -> None:
+  """Writes a JSON file atomically, keys sorted, indented."""
+  write_text(path, _json(value))
+
+
+def _json(value: Any) -> str:
+  return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+  paths = sorted(path for path in folder.rglob("*") if path.is_file())
+  return {p.relative_to(folder).as_posix(): file_hash(p) for p in paths}
+
+
+def _differences(found: Recipe, wanted: Recipe) -> list[str]:
+  """Lists what sets two recipes apart, as phrases."""
+  was, now = _flat(found), _flat(wanted)
+  out = []
+  for key in sorted(was.keys() | now.keys()):
+    a, b = was.get(key, "nothing"), now.get(key, "nothing")
+    if a != b:
+      out.append(f"{key} is {a} there and {b} here")
+  return out
+
+
+def _flat(recipe: Recipe) -> dict[str, str]:
+  """Maps each setting of a recipe, by its readable name, to its JSON."""
+  named = {"stage": recipe.stage, "seed": recipe.seed}
+  named["format version"] = recipe.format_version
+  named |= {f"argument {k}": v for k, v in recipe.arguments.items()}
+  named |= {f"input {k}": v for k, v in recipe.inputs.items()}
+  return {k: json.dumps(v, sort_keys=True) for k, v in named.items()}

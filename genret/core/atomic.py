@@ -1,0 +1,94 @@
+"""Temporary siblings: files and folders on their way to their final name."""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+_active: set[str] = set()  # drafts of this very process
+
+
+@contextlib.contextmanager
+def temporary(path: Path) -> Iterator[Path]:
+  """Reserves a name beside `path`, and removes what is left there after.
+
+  The name tells which host and process it belongs to. Drafts of `path` that
+  a dead process of this host left behind are removed first.
+
+  Args:
+    path: the final name.
+
+  Yields:
+    A path in the same folder; nothing stands there yet.
+  """
+  path = Path(os.path.abspath(path))
+  _remove_stale(path)
+  owner = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+  draft = path.with_name(f".{path.name}.tmp-{owner}")
+  _active.add(str(draft))
+  try:
+    yield draft
+  finally:
+    _remove(draft)
+    _active.discard(str(draft))
+
+
+def flush_tree(folder: Path) -> None:
+  """Flushes every file and folder under a folder, and itself, to disk."""
+  for parent, _, names in os.walk(folder):
+    for name in names:
+      _flush(os.path.join(parent, name))
+    flush_folder(Path(parent))
+
+
+def flush_folder(folder: Path) -> None:
+  """Flushes a folder's list of names to disk."""
+  _flush(str(folder))
+
+
+def _flush(path: str) -> None:
+  handle = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(handle)
+  finally:
+    os.close(handle)
+
+
+def _host() -> str:
+  return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
+
+
+def _remove_stale(path: Path) -> None:
+  pattern = re.compile(
+    re.escape(f".{path.name}.tmp-{_host()}-") + r"(\d+)-[0-9a-f]{8}"
+  )
+  if not path.parent.is_dir():
+    return
+  for sibling in path.parent.iterdir():
+    match = pattern.fullmatch(sibling.name)
+    if match and not _in_use(sibling, int(match[1])):
+      _remove(sibling)
+
+
+def _in_use(draft: Path, pid: int) -> bool:
+  """Tells whether the process that owns a draft still works on it."""
+  if pid == os.getpid():  # a number used again, unless it is ours
+    return str(draft) in _active
+  try:
+    os.kill(pid, 0)
+  except ProcessLookupError:
+    return False
+  except PermissionError:
+    return True
+  return True
+
+
+def _remove(path: Path) -> None:
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path, ignore_errors=True)
+  else:
+    path.unlink(missing_ok=True)

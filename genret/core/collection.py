@@ -1,0 +1,240 @@
+"""A prepared collection: corpus, queries and qrels in BEIR's layout."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from genret.core import artifacts
+from genret.core.errors import ArtifactError, DataError, UserError, suggest
+
+STAGE = "prepare"
+FORMAT_VERSION = 1
+CORPUS = "corpus.jsonl"
+QUERIES = "queries.jsonl"
+QRELS = "qrels"
+SUMMARY = "summary.json"
+QRELS_HEADER = ("query-id", "corpus-id", "score")
+SPLITS = ("train", "dev", "test")
+
+Qrels = Mapping[str, Mapping[str, int]]  # query id -> docno -> grade
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Document:
+  """A document of a corpus; a passage is one too."""
+
+  docno: str
+  title: str
+  text: str
+
+  @property
+  def contents(self) -> str:
+    """Title and text, or whichever is there."""
+    return f"{self.title} {self.text}".strip()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Query:
+  """A query and its id in the collection."""
+
+  query_id: str
+  text: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Positive:
+  """A query and the docno of a document that is relevant to it."""
+
+  query: Query
+  docno: str
+
+
+class Collection:
+  """A collection on disk, read lazily.
+
+  Attributes:
+    root: its folder.
+    name: its name, which stands in the manifest.
+    identity: of the artifact.
+    splits: those that have qrels, of train, dev, test and others.
+  """
+
+  def __init__(self, root: Path, manifest: artifacts.Manifest):
+    self.root = Path(root)
+    self.name = str(manifest.arguments.get("name", self.root.name))
+    self.identity = manifest.identity
+    found = {path.stem for path in (self.root / QRELS).glob("*.tsv")}
+    known = [split for split in SPLITS if split in found]
+    self.splits = tuple(known + sorted(found.difference(SPLITS)))
+
+  @classmethod
+  def open(cls, root: Path) -> "Collection":
+    """Opens a collection that `genret prepare` made.
+
+    Args:
+      root: the artifact's folder.
+
+    Returns:
+      The collection; nothing but its manifest has been read.
+
+    Raises:
+      ArtifactError: there is none.
+    """
+    try:
+      manifest = artifacts.load(
+        root, stage=STAGE, format_version=FORMAT_VERSION
+      )
+    except ArtifactError as error:
+      raise ArtifactError(
+        f"{error} A collection is made by `genret prepare`."
+      ) from error
+    return cls(root, manifest)
+
+  def __repr__(self) -> str:
+    return f"Collection({self.name!r}, {str(self.root)!r})"
+
+  @functools.cached_property
+  def summary(self) -> dict[str, Any]:
+    """The counts that `genret prepare` reported."""
+    return json.loads((self.root / SUMMARY).read_text(encoding="utf-8"))
+
+  @property
+  def num_documents(self) -> int:
+    """N."""
+    return self.summary["documents"]
+
+  @functools.cached_property
+  def docnos(self) -> tuple[str, ...]:
+    """The docnos, in corpus order; read once."""
+    return tuple(document.docno for document in self.documents())
+
+  def documents(self) -> Iterator[Document]:
+    """Yields the documents, in corpus order."""
+    for row in _rows(self.root / CORPUS):
+      yield Document(
+        docno=row["_id"], title=row.get("title", ""), text=row["text"]
+      )
+
+  def queries(self, split: str | None = None) -> Iterator[Query]:
+    """Yields the queries, in file order.
+
+    Args:
+      split: only those that are judged there, or None for all.
+    """
+    judged = None if split is None else self.qrels(split)
+    for row in _rows(self.root / QUERIES):
+      if judged is None or row["_id"] in judged:
+        yield Query(query_id=row["_id"], text=row["text"])
+
+  def qrels(self, split: str) -> dict[str, dict[str, int]]:
+    """Reads the judgements of a split.
+
+    Args:
+      split: one of `splits`.
+
+    Returns:
+      Query id -> docno -> grade, in file order.
+
+    Raises:
+      UserError: the collection has no such split.
+    """
+    if split not in self.splits:
+      raise UserError(
+        f"Collection {self.name!r} has no split {split!r}."
+        + suggest(split, self.splits)
+      )
+    path = self.root / QRELS / f"{split}.tsv"
+    out: dict[str, dict[str, int]] = {}
+    with open(path, encoding="utf-8", newline="\n") as file:
+      next(file)
+      for number, line in enumerate(file, start=2):
+        try:
+          query_id, docno, grade = line.rstrip("\n").split("\t")
+          out.setdefault(query_id, {})[docno] = int(grade)
+        except ValueError as error:
+          raise DataError(str(error), path=path, line=number) from error
+    return out
+
+  def positives(self, split: str, *, relevance: int = 1) -> Iterator[Positive]:
+    """Yields each judged query with each of its relevant documents.
+
+    Args:
+      split: one of `splits`.
+      relevance: the least grade that counts as relevant.
+
+    Yields:
+      Positives, queries in file order, documents in the order of the qrels.
+    """
+    qrels = self.qrels(split)
+    for query in self.queries(split):
+      for docno, grade in qrels[query.query_id].items():
+        if grade >= relevance:
+          yield Positive(query=query, docno=docno)
+
+
+def write_document(file: TextIO, document: Document) -> None:
+  """Appends a document to a corpus file."""
+  row = {"_id": document.docno, "title": document.title, "text": document.text}
+  file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def write_query(file: TextIO, query: Query) -> None:
+  """Appends a query to a queries file."""
+  row = {"_id": query.query_id, "text": query.text}
+  file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def write_qrels(path: Path, qrels: Qrels) -> None:
+  """Writes the judgements of a split, under BEIR's header line."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open(path, "w", encoding="utf-8", newline="\n") as file:
+    file.write("\t".join(QRELS_HEADER) + "\n")
+    for query_id, judged in qrels.items():
+      file.writelines(f"{query_id}\t{d}\t{g}\n" for d, g in judged.items())
+
+
+def write(
+  folder: Path,
+  *,
+  documents: Iterable[Document],
+  queries: Iterable[Query],
+  qrels: Mapping[str, Qrels],
+  summary: Mapping[str, Any] | None = None,
+) -> None:
+  """Writes a collection's files, which `artifacts.building` then seals.
+
+  Args:
+    folder: an empty folder.
+    documents: in corpus order, docnos distinct.
+    queries: ids distinct.
+    qrels: split -> its judgements.
+    summary: more counts for summary.json, beside those taken here.
+  """
+  counts: dict[str, Any] = {"documents": 0, "queries": 0}
+  with open(folder / CORPUS, "w", encoding="utf-8", newline="\n") as file:
+    for document in documents:
+      write_document(file, document)
+      counts["documents"] += 1
+  with open(folder / QUERIES, "w", encoding="utf-8", newline="\n") as file:
+    for query in queries:
+      write_query(file, query)
+      counts["queries"] += 1
+  for split, judged in qrels.items():
+    write_qrels(folder / QRELS / f"{split}.tsv", judged)
+  artifacts.write_json(folder / SUMMARY, {**(summary or {}), **counts})
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+  with open(path, encoding="utf-8", newline="\n") as file:
+    for number, line in enumerate(file, start=1):
+      try:
+        yield json.loads(line)
+      except ValueError as error:
+        raise DataError(
+          f"broken JSON ({error}); make the collection anew",
+          path=path,
+          line=number,
+        ) from error

@@ -1,0 +1,244 @@
+"""The docids of a collection: one row of symbols for each document."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from genret.core.docnos import Docnos
+from genret.core.errors import ArtifactError, UserError
+
+PAD = 0
+EOS = 1
+FIRST_SYMBOL = 2
+FORMAT_VERSION = 1
+_CHUNK = 1 << 20  # rows compared at a time
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class DocidTable:
+  """Row i is the docid of document i, padded at its end.
+
+  >>> table = DocidTable(
+  ...   codes=np.array([[2, 3], [2, 4], [2, 3]]),
+  ...   docnos=["a", "b", "c"],
+  ...   vocab_size=5,
+  ...   scheme="example",
+  ... )
+  >>> table.collisions()
+  [(0, 2)]
+
+  Attributes:
+    codes: symbols [N, T], uint16, or int32 when there are over 65,536
+      symbols; 0 pads, 1 ends a docid, T counts that end. Other whole
+      numbers are converted.
+    docnos: the N docnos, in the order of the rows.
+    vocab_size: V; symbols are below it, pad and EOS among them.
+    scheme: how the docids were made.
+    text_vocabulary: whether symbols are ids of T5's SentencePiece model.
+    checked: skips the checks of single rows, for a table that passed them
+      when it was saved.
+  """
+
+  codes: np.ndarray
+  docnos: Sequence[str]
+  vocab_size: int
+  scheme: str
+  text_vocabulary: bool = False
+  checked: dataclasses.InitVar[bool] = False
+
+  def __post_init__(self, checked: bool):
+    codes = np.asanyarray(self.codes)
+    _check_shape(codes, len(self.docnos), self.vocab_size)
+    dtype = np.uint16 if self.vocab_size <= 1 << 16 else np.int32
+    if codes.dtype != dtype:
+      _check_range(codes, self.docnos, self.vocab_size)
+      codes = codes.astype(dtype)
+    object.__setattr__(self, "codes", codes)
+    if not checked:
+      self.check()
+
+  @property
+  def num_documents(self) -> int:
+    """N."""
+    return self.codes.shape[0]
+
+  @property
+  def length(self) -> int:
+    """T, EOS included."""
+    return self.codes.shape[1]
+
+  @functools.cached_property
+  def has_eos(self) -> bool:
+    """Whether any docid ends with EOS."""
+    return any((self.codes[rows] == EOS).any() for rows in self._chunks())
+
+  def lengths(self) -> np.ndarray:
+    """Counts the symbols of each docid [N], EOS included, pads not."""
+    out = np.zeros(self.num_documents, np.int32)
+    for rows in self._chunks():
+      out[rows] = (self.codes[rows] != PAD).sum(axis=1)
+    return out
+
+  def collisions(self) -> list[tuple[int, ...]]:
+    """Lists the rows that share a docid.
+
+    Returns:
+      One tuple of ascending row numbers a shared docid, by first row.
+    """
+    order = _lexicographic(self.codes)
+    same = np.zeros(len(order) + 1, bool)  # same[i]: row i equals row i - 1
+    for start in range(0, len(order) - 1, _CHUNK):
+      rows = order[start : start + _CHUNK + 1]
+      pairs = (self.codes[rows[1:]] == self.codes[rows[:-1]]).all(axis=1)
+      same[start + 1 : start + len(rows)] = pairs
+    starts = np.flatnonzero(~same[:-1] & same[1:])
+    ends = np.flatnonzero(same[:-1] & ~same[1:])
+    groups = zip(starts.tolist(), ends.tolist(), strict=True)
+    return sorted(tuple(order[a : b + 1].tolist()) for a, b in groups)
+
+  def check(self) -> None:
+    """Checks every row and every pair of rows.
+
+    Raises:
+      UserError: a symbol is out of range, pads are not a tail, EOS is not
+        last, a docid is empty, or one is a proper prefix of another. Says
+        which documents.
+    """
+    _check_range(self.codes, self.docnos, self.vocab_size)
+    for rows in self._chunks():
+      self._check_rows(rows)
+    self._check_prefixes()
+
+  def save(self, folder: Path) -> None:
+    """Writes codes.npy, docnos.bytes, offsets.npy and table.json."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "codes.npy", np.ascontiguousarray(self.codes))
+    Docnos.from_strings(self.docnos).save(folder)
+    table = {
+      "format_version": FORMAT_VERSION,
+      "scheme": self.scheme,
+      "text_vocabulary": self.text_vocabulary,
+      "vocab_size": self.vocab_size,
+    }
+    text = json.dumps(table, indent=2, sort_keys=True) + "\n"
+    (folder / "table.json").write_text(text, encoding="utf-8")
+
+  @classmethod
+  def load(cls, folder: Path) -> "DocidTable":
+    """Opens a saved table, its codes and docnos memory-mapped.
+
+    Args:
+      folder: where `save` wrote it.
+
+    Returns:
+      The table. Its rows were checked when it was first made.
+
+    Raises:
+      ArtifactError: there is none, or one of another format.
+    """
+    folder = Path(folder)
+    try:
+      table = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+      codes = np.load(folder / "codes.npy", mmap_mode="r")
+      docnos = Docnos.load(folder)
+    except (OSError, ValueError) as error:
+      raise ArtifactError(
+        f"{folder} holds no docid table: {error}. Docids are made by "
+        "`genret docids`."
+      ) from error
+    if table.pop("format_version", None) != FORMAT_VERSION:
+      raise ArtifactError(
+        f"{folder} holds docids of another format; make them anew with "
+        "`genret docids`."
+      )
+    return cls(codes=codes, docnos=docnos, checked=True, **table)
+
+  def _chunks(self) -> Iterable[slice]:
+    return (slice(i, i + _CHUNK) for i in range(0, len(self.codes), _CHUNK))
+
+  def _check_rows(self, rows: slice) -> None:
+    codes = self.codes[rows]
+    used = codes != PAD
+    faults = {
+      "is empty": ~used[:, 0],
+      "has pads before its end": (used[:, 1:] & ~used[:, :-1]).any(axis=1),
+      "goes on after EOS": ((codes[:, :-1] == EOS) & used[:, 1:]).any(axis=1),
+    }
+    for fault, where in faults.items():
+      if where.any():
+        row = rows.start + int(where.argmax())
+        raise UserError(f"The docid of {self._name(row)} {fault}.")
+
+  def _check_prefixes(self) -> None:
+    if bool((self.codes[:, -1] != PAD).all()):
+      return  # all of one length
+    order = _lexicographic(self.codes)
+    for start in range(0, len(order) - 1, _CHUNK):
+      rows = order[start : start + _CHUNK + 1]
+      shorter, longer = self.codes[rows[:-1]], self.codes[rows[1:]]
+      agree = ((shorter == longer) | (shorter == PAD)).all(axis=1)
+      prefix = agree & (shorter != longer).any(axis=1)
+      if prefix.any():
+        i = int(prefix.argmax())
+        raise UserError(
+          f"The docid of {self._name(rows[i])} is a proper prefix of that of "
+          f"{self._name(rows[i + 1])}; end docids of several lengths with "
+          f"EOS ({EOS})."
+        )
+
+  def _name(self, row: int) -> str:
+    symbols = self.codes[row]
+    docid = " ".join(map(str, symbols[symbols != PAD].tolist()))
+    return f"document {self.docnos[int(row)]!r} (row {row}: {docid})"
+
+
+def _check_shape(codes: np.ndarray, num_docnos: int, vocab_size: int) -> None:
+  if codes.ndim != 2 or 0 in codes.shape:
+    raise UserError(
+      "Docids are a matrix of documents by symbols, both at least 1; "
+      f"the shape {codes.shape} came."
+    )
+  if codes.dtype.kind not in "iu":
+    raise UserError(f"Docids are whole numbers; {codes.dtype} came.")
+  if num_docnos != len(codes):
+    raise UserError(f"{len(codes)} docids came with {num_docnos} docnos.")
+  if vocab_size <= FIRST_SYMBOL:
+    raise UserError(
+      f"vocab_size counts pad and EOS, so it is over {FIRST_SYMBOL}; "
+      f"{vocab_size} came."
+    )
+
+
+def _check_range(
+  codes: np.ndarray, docnos: Sequence[str], vocab_size: int
+) -> None:
+  low, high = int(codes.min()), int(codes.max())
+  if low < 0 or high >= vocab_size:
+    symbol = low if low < 0 else high
+    row = int((codes == symbol).any(axis=1).argmax())
+    raise UserError(
+      f"Symbol {symbol} of document {docnos[row]!r} (row {row}) is outside "
+      f"the vocabulary of {vocab_size} symbols."
+    )
+
+
+def _lexicographic(codes: np.ndarray) -> np.ndarray:
+  """Orders rows lexicographically [N]; equal rows keep their order.
+
+  Several symbols are read as one 64-bit number, so that a sort of few keys
+  does. Pads are the least symbol: a prefix stands before what it begins, and
+  all that stands between the two begins with it as well.
+  """
+  symbol = np.dtype(">u2" if codes.dtype.itemsize == 2 else ">u4")
+  packed = 8 // symbol.itemsize
+  rows, length = codes.shape
+  width = -(-length // packed) * packed
+  wide = np.zeros((rows, width), symbol)
+  wide[:, :length] = codes
+  keys = wide.view(">u8").astype(np.uint64)  # [N, width / packed]
+  return np.lexsort(keys.T[::-1])
