@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,6 +24,7 @@ from genret.core.provenance import canonical, provenance
 
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
+RECIPE = "recipe.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,12 +96,67 @@ def existing(folder: Path, recipe: Recipe) -> Manifest | None:
   if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
     return None
   manifest = load(folder)
-  differences = _differences(manifest.recipe, recipe)
-  if differences:
+  _refuse_other(folder, manifest.recipe, recipe)
+  return manifest
+
+
+def begin(folder: Path, recipe: Recipe) -> Manifest | None:
+  """Claims a folder for an artifact that grows in place over many runs.
+
+  Training goes on in its folder after a kill, so it cannot fill a temporary
+  one. Its recipe is written first, its manifest last by `seal`; every file
+  between is written whole by whoever writes it.
+
+  Args:
+    folder: where the artifact grows.
+    recipe: what is being made.
+
+  Returns:
+    The manifest when this very recipe is finished there, else None.
+
+  Raises:
+    ArtifactError: the folder holds something else, begun or finished.
+  """
+  folder = Path(folder)
+  begun = folder / RECIPE
+  if begun.exists():
+    found = Recipe(**json.loads(begun.read_text(encoding="utf-8")))
+    _refuse_other(folder, found, recipe)
+    return load(folder) if (folder / MANIFEST).exists() else None
+  if folder.is_dir() and any(folder.iterdir()):
     raise ArtifactError(
-      f"{folder} holds another artifact: {'; '.join(differences)}. "
-      "Choose another folder, or remove this one to make it anew."
+      f"{folder} is not empty and no {recipe.stage!r} was begun there. "
+      "Choose another folder."
     )
+  write_json(begun, dataclasses.asdict(recipe))
+  return None
+
+
+def seal(
+  folder: Path,
+  recipe: Recipe,
+  *,
+  files: Iterable[str],
+  started: float,
+  gin_text: str = "",
+) -> Manifest:
+  """Ends what `begin` began: writes provenance, then the manifest.
+
+  Args:
+    folder: the artifact.
+    recipe: what was made.
+    files: the paths within it that make its identity.
+    started: when this run of the stage began, in seconds since the epoch.
+    gin_text: the configuration, for the provenance.
+  """
+  folder = Path(folder)
+  manifest = Manifest(
+    **{f.name: getattr(recipe, f.name) for f in dataclasses.fields(Recipe)},
+    files={name: file_hash(folder / name) for name in sorted(files)},
+  )
+  record = provenance(started=started, gin_text=gin_text)
+  write_json(folder / PROVENANCE, record)
+  write_text(folder / MANIFEST, manifest.text)
   return manifest
 
 
@@ -272,6 +328,15 @@ def _differences(found: Recipe, wanted: Recipe) -> list[str]:
     if a != b:
       out.append(f"{key} is {a} there and {b} here")
   return out
+
+
+def _refuse_other(folder: Path, found: Recipe, wanted: Recipe) -> None:
+  differences = _differences(found, wanted)
+  if differences:
+    raise ArtifactError(
+      f"{folder} holds another artifact: {'; '.join(differences)}. "
+      "Choose another folder, or remove this one to make it anew."
+    )
 
 
 def _flat(recipe: Recipe) -> dict[str, str]:

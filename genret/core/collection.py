@@ -5,7 +5,7 @@ import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from genret.core import artifacts
 from genret.core.errors import ArtifactError, DataError, UserError, suggest
@@ -22,7 +22,7 @@ SPLITS = ("train", "dev", "test")
 Qrels = Mapping[str, Mapping[str, int]]  # query id -> docno -> grade
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
   """A document of a corpus; a passage is one too."""
 
@@ -36,7 +36,7 @@ class Document:
     return f"{self.title} {self.text}".strip()
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
   """A query and its id in the collection."""
 
@@ -44,7 +44,7 @@ class Query:
   text: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Positive:
   """A query and the docno of a document that is relevant to it."""
 
@@ -175,21 +175,25 @@ class Collection:
           yield Positive(query=query, docno=docno)
 
 
-def write_document(file: TextIO, document: Document) -> None:
-  """Appends a document to a corpus file."""
-  row = {"_id": document.docno, "title": document.title, "text": document.text}
-  file.write(json.dumps(row, ensure_ascii=False) + "\n")
+def write_corpus(folder: Path, documents: Iterable[Document]) -> int:
+  """Writes a collection's documents and counts them."""
+  rows = (
+    {"_id": document.docno, "title": document.title, "text": document.text}
+    for document in documents
+  )
+  return _write_rows(folder / CORPUS, rows)
 
 
-def write_query(file: TextIO, query: Query) -> None:
-  """Appends a query to a queries file."""
-  row = {"_id": query.query_id, "text": query.text}
-  file.write(json.dumps(row, ensure_ascii=False) + "\n")
+def write_queries(folder: Path, queries: Iterable[Query]) -> int:
+  """Writes a collection's queries and counts them."""
+  rows = ({"_id": query.query_id, "text": query.text} for query in queries)
+  return _write_rows(folder / QUERIES, rows)
 
 
-def write_qrels(path: Path, qrels: Qrels) -> None:
+def write_qrels(folder: Path, split: str, qrels: Qrels) -> None:
   """Writes the judgements of a split, under BEIR's header line."""
-  path.parent.mkdir(parents=True, exist_ok=True)
+  path = folder / QRELS / f"{split}.tsv"
+  path.parent.mkdir(exist_ok=True)
   with open(path, "w", encoding="utf-8", newline="\n") as file:
     file.write("\t".join(QRELS_HEADER) + "\n")
     for query_id, judged in qrels.items():
@@ -202,29 +206,31 @@ def write(
   documents: Iterable[Document],
   queries: Iterable[Query],
   qrels: Mapping[str, Qrels],
-  summary: Mapping[str, Any] | None = None,
 ) -> None:
-  """Writes a collection's files, which `artifacts.building` then seals.
+  """Writes a whole small collection, which `artifacts.building` then seals.
 
   Args:
     folder: an empty folder.
     documents: in corpus order, docnos distinct.
     queries: ids distinct.
     qrels: split -> its judgements.
-    summary: more counts for summary.json, beside those taken here.
   """
-  counts: dict[str, Any] = {"documents": 0, "queries": 0}
-  with open(folder / CORPUS, "w", encoding="utf-8", newline="\n") as file:
-    for document in documents:
-      write_document(file, document)
-      counts["documents"] += 1
-  with open(folder / QUERIES, "w", encoding="utf-8", newline="\n") as file:
-    for query in queries:
-      write_query(file, query)
-      counts["queries"] += 1
+  summary = {
+    "documents": write_corpus(folder, documents),
+    "queries": write_queries(folder, queries),
+  }
   for split, judged in qrels.items():
-    write_qrels(folder / QRELS / f"{split}.tsv", judged)
-  artifacts.write_json(folder / SUMMARY, {**(summary or {}), **counts})
+    write_qrels(folder, split, judged)
+  artifacts.write_json(folder / SUMMARY, summary)
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
+  count = 0
+  with open(path, "w", encoding="utf-8", newline="\n") as file:
+    for row in rows:
+      file.write(json.dumps(row, ensure_ascii=False) + "\n")
+      count += 1
+  return count
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

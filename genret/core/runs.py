@@ -11,7 +11,7 @@ from genret.core import artifacts
 from genret.core.errors import DataError, UserError
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:
   """A document found for a query."""
 
@@ -21,13 +21,17 @@ class Hit:
 
 Run = Mapping[str, Sequence[Hit]]  # query id -> hits, best first
 
+_SIGN = 1 << 31  # of a float32's bits
+_SUBNORMALS = (1 << 23) - 1  # how many lie between 0 and the normal floats
+
 
 def decreasing(scores: np.ndarray) -> np.ndarray:
   """Lowers scores just so far that each is below the one before it.
 
   Evaluation tools order a run by its scores, as 32-bit floats, and break
   ties as they please. These scores leave no tie: each is the largest float32
-  that is at most its own score and below its predecessor.
+  that is at most its own score and below its predecessor. Numbers too small
+  for a normal float32 count as 0, as some processors see them.
 
   >>> [float(s) for s in decreasing([2.0, 1.0, 1.0])]
   [2.0, 1.0, 0.9999999403953552]
@@ -45,11 +49,13 @@ def decreasing(scores: np.ndarray) -> np.ndarray:
     values = np.asarray(scores, np.float64).astype(np.float32)
   if not np.isfinite(values).all():
     raise UserError("Scores of a run must be finite 32-bit floats.")
-  bits = values.view(np.int32).astype(np.int64)
-  ranks = np.where(bits >= 0, bits, -(bits & 0x7FFFFFFF))  # order of floats
+  bits = values.view(np.uint32).astype(np.int64)
+  size = np.maximum((bits & ~_SIGN) - _SUBNORMALS, 0)
+  ranks = np.where(bits & _SIGN, -size, size)  # neighbours differ by 1
   place = np.arange(len(ranks))
   ranks = np.minimum.accumulate(ranks + place) - place
-  bits = np.where(ranks >= 0, ranks, -ranks | 0x80000000)
+  size = np.where(ranks, np.abs(ranks) + _SUBNORMALS, 0)
+  bits = np.where(ranks < 0, size | _SIGN, size)
   return bits.astype(np.uint32).view(np.float32)
 
 
