@@ -1,0 +1,219 @@
+"""The training loop: batches in, checkpoints, event files and a bar out."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from clu import metric_writers
+from tqdm import tqdm
+
+from genret.core.errors import ConfigError, UserError
+from genret.training import partitioning
+from genret.training.checkpoints import Checkpoints
+from genret.training.step import Program, StepMetrics, TrainState
+
+Evaluate = Callable[[Any, int], Mapping[str, float]]
+
+
+class DivergedError(UserError):
+  """The loss stopped being a number."""
+
+
+class Feed(Protocol):
+  """An endless stream of batches that knows where it stands."""
+
+  def __next__(self) -> Mapping[str, np.ndarray]:
+    """Returns the next batch of seqio's model features."""
+
+  def position(self) -> Mapping[str, Any]:
+    """Returns, as JSON, the place after the batch last returned."""
+
+  def restore(self, position: Mapping[str, Any]) -> None:
+    """Moves to a place that `position` gave earlier."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+  """How long to train and how often to look.
+
+  Attributes:
+    train_steps: Optimizer steps in the whole run.
+    eval_every: Steps between evaluations by real retrieval; each is followed
+      by a checkpoint. The last step is always evaluated.
+    checkpoint_every: Steps between checkpoints; None for those of
+      `eval_every` alone.
+    log_every: Steps between entries of the event file, and between checks
+      that the loss is a number.
+  """
+
+  train_steps: int
+  eval_every: int = 1_000
+  checkpoint_every: int | None = None
+  log_every: int = 20
+
+  def __post_init__(self):
+    for field in dataclasses.fields(self):
+      value = getattr(self, field.name)
+      if value is not None and value < 1:
+        raise ConfigError(f"{field.name} is {value}; expected 1 or more.")
+
+  def evaluates(self, step: int) -> bool:
+    """Whether the state after `step` steps is evaluated."""
+    return step % self.eval_every == 0 or step == self.train_steps
+
+  def saves(self, step: int) -> bool:
+    """Whether the state after `step` steps becomes a checkpoint."""
+    every = self.checkpoint_every
+    return self.evaluates(step) or bool(every and step % every == 0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loop:
+  """A run of training that can be killed and started again.
+
+  Attributes:
+    program: The step.
+    feed: The batches.
+    checkpoints: Where states are kept; a newest one there is gone on from.
+    config: Lengths and intervals.
+    evaluate: From parameters and step to dev measures.
+    folder: Where event files go.
+    label: What the progress bar is called.
+  """
+
+  program: Program
+  feed: Feed
+  checkpoints: Checkpoints
+  config: LoopConfig
+  evaluate: Evaluate
+  folder: Path
+  label: str = "train"
+
+  def run(self) -> TrainState:
+    """Trains to the last step and returns the state there.
+
+    Raises:
+      DivergedError: If a loss is not finite; names the step and the last
+        good checkpoint. No state after such a step is ever saved.
+    """
+    state = self._start()
+    first = int(state.step)
+    if first >= self.config.train_steps:
+      return state
+    step_fn = self.program.compile_step(state)
+    batch_sharding = partitioning.batch_sharding(self.program.mesh)
+    journal = _Journal(
+      writer=metric_writers.SummaryWriter(str(self.folder)),
+      checkpoints=self.checkpoints,
+    )
+    with _bar(self.config.train_steps, first, self.label) as bar:
+      for step in range(first + 1, self.config.train_steps + 1):
+        batch = jax.device_put(dict(next(self.feed)), batch_sharding)
+        state, metrics = step_fn(state, batch)
+        journal.add(step, metrics)
+        if step % self.config.log_every == 0 or self.config.saves(step):
+          journal.flush(bar)
+        if self.config.saves(step):
+          self._save(state, step, journal, bar)
+    journal.close()
+    self.checkpoints.wait()
+    return state
+
+  def _start(self) -> TrainState:
+    state = self.program.init_state()
+    newest = self.checkpoints.newest
+    if newest is None:
+      return state
+    self.feed.restore(self.checkpoints.restore_position(newest))
+    return self.checkpoints.restore(state, newest)
+
+  def _save(
+    self, state: TrainState, step: int, journal: "_Journal", bar: tqdm
+  ) -> None:
+    position = self.feed.position()
+    measures: Mapping[str, float] = {}
+    if self.config.evaluates(step):
+      measures = self.evaluate(state.params, step)
+      journal.measures(step, measures)
+      shown = "  ".join(f"{k} {v:.3f}" for k, v in measures.items())
+      bar.write(f"{self.label}: step {step:,}  dev {shown}")
+    self.checkpoints.save(state, position=position, metrics=measures)
+    journal.restart_clock()
+
+
+class _Journal:
+  """Step metrics on their way from the device to the event file."""
+
+  def __init__(
+    self, *, writer: metric_writers.MetricWriter, checkpoints: Checkpoints
+  ):
+    self._writer = writer
+    self._checkpoints = checkpoints
+    self._pending: list[tuple[int, StepMetrics]] = []
+    self._since = time.monotonic()
+
+  def add(self, step: int, metrics: StepMetrics) -> None:
+    self._pending.append((step, metrics))
+
+  def restart_clock(self) -> None:
+    """Leaves the time spent on evaluation out of the examples a second."""
+    self._since = time.monotonic()
+
+  def flush(self, bar: tqdm) -> None:
+    """Fetches what is pending, checks it, writes its means."""
+    if not self._pending:
+      return
+    steps = [step for step, _ in self._pending]
+    rows = jax.device_get([metrics for _, metrics in self._pending])
+    self._pending.clear()
+    for step, row in zip(steps, rows, strict=True):
+      self._check(step, float(row.loss))
+    now = time.monotonic()
+    examples = sum(float(row.examples) for row in rows)
+    scalars = {
+      field.name: float(np.mean([getattr(row, field.name) for row in rows]))
+      for field in dataclasses.fields(StepMetrics)
+    }
+    scalars["examples_per_second"] = examples / max(now - self._since, 1e-9)
+    self._since = now
+    self._writer.write_scalars(steps[-1], scalars)
+    bar.set_postfix_str(
+      f"loss {scalars['loss']:.3f}, "
+      f"{scalars['examples_per_second']:,.0f} examples/s",
+      refresh=False,
+    )
+    bar.update(len(steps))
+
+  def _check(self, step: int, loss: float) -> None:
+    if math.isfinite(loss):
+      return
+    self._checkpoints.wait()
+    good = self._checkpoints.newest
+    kept = "none was saved yet" if good is None else f"step {good:,}"
+    raise DivergedError(
+      f"The loss became {loss} at step {step:,}; the last good checkpoint:"
+      f" {kept}. Lower the learning rate, warm up longer, or train in float32."
+    )
+
+  def measures(self, step: int, measures: Mapping[str, float]) -> None:
+    scalars = {f"dev/{name}": value for name, value in measures.items()}
+    self._writer.write_scalars(step, scalars)
+
+  def close(self) -> None:
+    self._writer.close()
+
+
+def _bar(total: int, first: int, label: str) -> tqdm:
+  return tqdm(
+    total=total,
+    initial=first,
+    desc=label,
+    unit="step",
+    dynamic_ncols=True,
+    mininterval=1.0,
+  )
