@@ -1,0 +1,165 @@
+"""What all commands share: flags, the stage they call, what they say."""
+
+import argparse
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from genret.core.errors import ConfigError, suggest
+
+_GIN_HELP = """\
+gin:
+  --gin_file=FILE         a gin file; may be given several times, later files
+                          win. Looked up in the current folder, the search
+                          paths, and the files shipped with genret.
+                          Without it: {default}
+  --gin_search_paths=A,B  more folders to find gin files in
+  --gin.NAME=VALUE        sets a macro (--gin.TRAIN_STEPS=100) or a parameter
+                          (--gin.Schedule.peak=0.01). VALUE is gin (a number,
+                          True, None, 'text', [..], {{..}}, @reference,
+                          %MACRO); what is no gin is taken as text, so paths
+                          need no quotes.
+  Flags win over files; files are read in the order given.
+"""
+
+
+# Parameters of stages that take the gin text rather than a setting.
+_TEXTS = {"gin_text", "text"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Flag:
+  """A plain flag for a macro.
+
+  Attributes:
+    name: Without dashes, the macro's name in lower case.
+    help: What it means, in a phrase.
+    type: str, int or float.
+  """
+
+  name: str
+  help: str
+  type: Callable[[str], Any] = str
+
+  @property
+  def macro(self) -> str:
+    """The macro that the flag sets."""
+    return self.name.upper()
+
+
+class Parser(argparse.ArgumentParser):
+  """argparse, but for one line on a mistake and the nearest flag's name."""
+
+  def __init__(self, **options: Any):
+    super().__init__(
+      allow_abbrev=False,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      **options,
+    )
+
+  def error(self, message: str) -> NoReturn:
+    """Raises instead of printing the usage."""
+    raise ConfigError(f"{message} (see {self.prog} --help)")
+
+  def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parses; an unknown flag names the nearest known one."""
+    found, unknown = self.parse_known_args(arguments)
+    if unknown:
+      flag = unknown[0].partition("=")[0]
+      known = [
+        option
+        for action in self._actions
+        for option in action.option_strings
+        if option.startswith("--")
+      ]
+      what = "flag" if flag.startswith("-") else "argument"
+      self.error(f"unknown {what} {flag!r}.{suggest(flag, known)}")
+    return found
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageCommand:
+  """A command that builds a stage's arguments from gin and runs the stage.
+
+  Attributes:
+    name: As typed after `genret`; its run file is `runs/<name>.gin`.
+    stage: The module of the stage, imported when the command runs.
+    description: What it does, what it reads and writes, in a paragraph.
+    example: Command lines to copy.
+    flags: Plain flags for the common macros.
+    report: Says what was written and what to do next, from what the stage
+      returned and the arguments it had.
+  """
+
+  name: str
+  stage: str
+  description: str
+  example: str
+  flags: tuple[Flag, ...]
+  report: Callable[[Any, dict[str, Any]], str]
+
+  @property
+  def run_file(self) -> str:
+    """The gin file that is read where none is given."""
+    return f"runs/{self.name}.gin"
+
+  def parser(self) -> Parser:
+    """Returns the parser of the command's flags, gin's apart."""
+    parser = Parser(
+      prog=f"genret {self.name}",
+      usage=f"genret {self.name} [flags]",
+      description=self.description,
+      epilog=f"{_GIN_HELP.format(default=self.run_file)}\n"
+      f"example:\n{self.example}",
+    )
+    group = parser.add_argument_group("flags")
+    for flag in self.flags:
+      group.add_argument(
+        f"--{flag.name}",
+        metavar=getattr(flag.type, "__name__", "value").upper(),
+        type=flag.type,
+        help=f"{flag.help} (%%{flag.macro})",
+      )
+    parser.add_argument(
+      "--gin_file", action="append", default=[], help=argparse.SUPPRESS
+    )
+    parser.add_argument(
+      "--gin_search_paths", default="", help=argparse.SUPPRESS
+    )
+    return parser
+
+  def run(self, arguments: Sequence[str]) -> int:
+    """Parses, builds, runs and reports.
+
+    Raises:
+      UserError: If something given is wrong; nothing has been written then.
+    """
+    from genret.cli import gin_setup
+
+    rest, settings = gin_setup.split(arguments)
+    given = self.parser().parse(rest)
+    plain = [
+      gin_setup.Setting(
+        name=flag.macro, value=repr(value), flag=f"--{flag.name}"
+      )
+      for flag in self.flags
+      if (value := getattr(given, flag.name)) is not None
+    ]
+    configuration = gin_setup.load(
+      given.gin_file or [self.run_file],
+      [*plain, *settings],
+      search_paths=[p for p in given.gin_search_paths.split(",") if p],
+    )
+    stage = importlib.import_module(self.stage).run
+    texts = _TEXTS & set(inspect.signature(stage).parameters)
+    values = gin_setup.arguments(configuration, stage, filled=tuple(texts))
+    if "gin_text" in texts:
+      values["gin_text"] = configuration.text(stage)
+    if "text" in texts:
+      values["text"] = gin_setup.annotations(stage)["text"](
+        given=configuration.text(), operative=configuration.text(stage)
+      )
+    print(self.report(stage(**values), values))
+    return 0

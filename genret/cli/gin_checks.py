@@ -1,0 +1,206 @@
+"""What is wrong with a configuration, found before anything runs.
+
+A macro that is needed and not set, a parameter that nothing fills, a value of
+the wrong type, a line that nobody reads: each is a ConfigError that says what,
+where, and what to do.
+"""
+
+import difflib
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from genret.cli.gin_config import Configuration, Use, leaves
+from genret.cli.gin_names import parameters
+from genret.cli.gin_reader import Binding, Macro
+from genret.cli.gin_types import advice, annotations, describe, fits
+from genret.core.errors import ConfigError, suggest
+
+UNSET = "gin.REQUIRED"
+
+
+def check(
+  configuration: Configuration,
+  root: Any,
+  *,
+  filled: Iterable[str] = (),
+  openable: Sequence[str] = (),
+) -> None:
+  """Refuses a configuration that cannot be right.
+
+  Args:
+    configuration: All bindings.
+    root: The stage's function, whose arguments it describes.
+    filled: Parameters of `root` that the command fills in itself.
+    openable: Parameters of `root` that are given as a path and opened.
+
+  Raises:
+    ConfigError: The first fault found.
+  """
+  unused = _unused(configuration, root)
+  uses = configuration.uses(root)
+  if not configuration.bound(root):
+    raise ConfigError(
+      f"Nothing in the given files configures {_name(root)}; add a run file"
+      f" such as --gin_file=runs/{root.__module__.rsplit('.', 1)[-1]}.gin."
+    )
+  for use in uses:
+    for binding in configuration.bound(use.target, use.scope).values():
+      _check_set(configuration, binding, unused)
+  for use in uses:
+    for binding in configuration.bound(use.target, use.scope).values():
+      opened = use.target is root and binding.parameter in openable
+      expected = annotations(use.target).get(binding.parameter, Any)
+      _check_type(configuration, binding, str if opened else expected)
+  for use in uses:
+    _check_complete(configuration, use, filled if use.target is root else ())
+  if unused:
+    raise ConfigError(_about_unused(unused[0], configuration, root))
+
+
+def _check_set(
+  configuration: Configuration, binding: Binding, unused: Sequence[Binding]
+) -> None:
+  """Refuses a macro without a value, however many macros lead to it."""
+  for leaf in leaves(binding.value):
+    if not isinstance(leaf, Macro):
+      continue
+    macro = configuration.macro(leaf.name)
+    if leaf.name == UNSET:
+      raise ConfigError(
+        f"{binding.place}: {binding.text} is required and not set."
+        f"{_how_to_set(binding.text, unused)}"
+      )
+    if macro is None:
+      raise ConfigError(
+        f"{binding.place}: {binding.text} reads {leaf}, which is not set."
+        f"{_how_to_set(leaf.name, unused)}"
+      )
+    _check_set(configuration, macro, unused)
+
+
+def _how_to_set(name: str, unused: Sequence[Binding]) -> str:
+  """Names the flag, and what was set by a name like it."""
+  near = difflib.get_close_matches(
+    name, [b.text for b in unused if b.target is None], n=1
+  )
+  if near:
+    return f" {near[0]} is set, but nothing reads it: did you mean {name}?"
+  return f" Set it with --gin.{name}=VALUE."
+
+
+def _check_complete(
+  configuration: Configuration, use: Use, filled: Iterable[str]
+) -> None:
+  """Refuses a call that lacks a parameter without default."""
+  if not use.evaluate:
+    return
+  bound = configuration.bound(use.target, use.scope)
+  for name, parameter in parameters(use.target).items():
+    optional = parameter.default is not inspect.Parameter.empty
+    variadic = parameter.kind in (
+      parameter.VAR_KEYWORD,
+      parameter.VAR_POSITIONAL,
+    )
+    if not (optional or variadic or name in bound or name in filled):
+      place = f"{use.place}: " if use.place else ""
+      raise ConfigError(
+        f"{place}{_name(use.target)} needs {name!r}, and nothing sets it; add"
+        f" {_name(use.target)}.{name} = …"
+      )
+
+
+def _check_type(
+  configuration: Configuration, binding: Binding, expected: Any
+) -> None:
+  place, value = binding.place, binding.value
+  while isinstance(value, Macro):
+    macro = configuration.macro(value.name)
+    place, value = macro.place, macro.value
+  value = _expanded(configuration, value)
+  if fits(value, expected):
+    return
+  through = "" if place == binding.place else f" (set at {binding.place})"
+  raise ConfigError(
+    f"{place}: {binding.text}{through} must be {describe(expected)}, not"
+    f" {_shown(value)}.{advice(value, expected)}"
+  )
+
+
+def _expanded(configuration: Configuration, value: Any) -> Any:
+  """Replaces the macros in a value by their values."""
+  if isinstance(value, Macro):
+    return _expanded(configuration, configuration.macro(value.name).value)
+  if isinstance(value, dict):
+    return {
+      _expanded(configuration, k): _expanded(configuration, v)
+      for k, v in value.items()
+    }
+  if isinstance(value, (list, tuple)):
+    return type(value)(_expanded(configuration, item) for item in value)
+  return value
+
+
+def _unused(configuration: Configuration, root: Any) -> list[Binding]:
+  """Returns the bindings in force that have no effect, flags first.
+
+  A line whose reader was replaced by a later line (another optimizer, say)
+  is no mistake of whoever wrote it, and is let be.
+  """
+  used = _used(configuration, root)
+  idle = [b for b in configuration.final if id(b) not in used]
+  if not idle:
+    return []
+  given = configuration.bindings
+  latest: dict[Any, int] = {}
+  for number, binding in enumerate(given):
+    if binding.key in latest:
+      before = configuration.until(number)
+      excused = _used(before, root)
+      idle = [b for b in idle if b.from_flag or id(b) not in excused]
+    latest[binding.key] = number
+  return sorted(idle, key=lambda b: not b.from_flag)
+
+
+def _used(configuration: Configuration, root: Any) -> set[int]:
+  """Returns the ids of the bindings that reach `root`."""
+  found: dict[int, Binding] = {}
+  waiting = [
+    binding
+    for use in configuration.uses(root)
+    for binding in configuration.applicable(use.target, use.scope)
+  ]
+  while waiting:
+    binding = waiting.pop()
+    if id(binding) in found:
+      continue
+    found[id(binding)] = binding
+    waiting += configuration.macros_in(binding.value)
+  return set(found)
+
+
+def _about_unused(
+  binding: Binding, configuration: Configuration, root: Any
+) -> str:
+  if binding.target is not None:
+    return (
+      f"{binding.place}: {binding.text} has no effect: {_name(root)} makes no"
+      f" use of {_name(binding.target)} here."
+    )
+  used = _used(configuration, root)
+  known = [
+    b.text for b in configuration.final if b.target is None and id(b) in used
+  ]
+  return (
+    f"{binding.place}: the macro {binding.text} has no effect: nothing reads"
+    f" it.{suggest(binding.text, known)}"
+  )
+
+
+def _name(target: Any) -> str:
+  """Returns the last module and the name, as gin files write it."""
+  return f"{target.__module__.rsplit('.', 1)[-1]}.{target.__qualname__}"
+
+
+def _shown(value: Any) -> str:
+  return repr(value) if isinstance(value, str) else str(value)

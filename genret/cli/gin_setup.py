@@ -1,0 +1,143 @@
+"""From a command line to a checked configuration of one stage.
+
+t5x's flags (`--gin_file`, `--gin_search_paths`, `--gin.NAME=value`) and plain
+flags for common macros (`--model_dir=x` is `--gin.MODEL_DIR="'x'"`).
+"""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from genret.cli import gin_checks, gin_files, gin_reader
+from genret.cli.gin_config import Configuration
+from genret.cli.gin_names import Names, Seen
+from genret.cli.gin_reader import Binding
+from genret.cli.gin_types import annotations
+from genret.core.errors import ConfigError
+
+PREFIX = "--gin."
+# A value that begins so is meant as gin; if it is not, that is a mistake.
+_GIN_OPENINGS = tuple("@%[({'\"")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+  """`NAME=value` as the command line gave it.
+
+  Attributes:
+    name: A macro, or `selector.parameter`.
+    value: In gin's syntax.
+    flag: What to call it in a complaint.
+  """
+
+  name: str
+  value: str
+  flag: str
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[Setting]]:
+  """Takes `--gin.NAME=value` out of a command line.
+
+  A value that is no gin is taken as a string, so that paths need no quotes.
+
+  >>> rest, settings = split(["--k=3", "--gin.OUT=runs/a", "--gin.STEPS=5"])
+  >>> rest, [(s.name, s.value) for s in settings]
+  (['--k=3'], [('OUT', "'runs/a'"), ('STEPS', '5')])
+
+  Raises:
+    ConfigError: If a flag has no value.
+  """
+  rest, settings = [], []
+  for argument in arguments:
+    if not argument.startswith(PREFIX):
+      rest.append(argument)
+      continue
+    flag, equals, value = argument.partition("=")
+    name = flag.removeprefix(PREFIX)
+    if not equals or not name:
+      raise ConfigError(
+        f"{flag}: expected {PREFIX}NAME=value, with an equals sign."
+      )
+    if not gin_reader.is_value(value) and not value.startswith(_GIN_OPENINGS):
+      value = repr(value)
+    settings.append(Setting(name=name, value=value, flag=flag))
+  return rest, settings
+
+
+def load(
+  files: Sequence[str],
+  settings: Sequence[Setting],
+  *,
+  search_paths: Sequence[str] = (),
+) -> Configuration:
+  """Reads gin files in order, then what the command line sets.
+
+  Args:
+    files: Names that `gin_files.find` finds.
+    settings: The command line's, applied in order.
+    search_paths: More folders to find files in.
+
+  Raises:
+    ConfigError: If a file is missing, or a line is wrong; says which.
+  """
+  seen = Seen()
+  bindings: list[Binding] = []
+  for name in files:
+    path = gin_files.find(name, search_paths, said="--gin_file")
+    bindings += gin_reader.read_file(path, search_paths, seen)
+  names = Names.of_flags(seen)
+  for setting in settings:
+    text = f"{setting.name} = {setting.value}"
+    bindings.append(gin_reader.read_flag(text, names, flag=setting.flag))
+  return Configuration(bindings, seen)
+
+
+def arguments(
+  configuration: Configuration,
+  stage: Callable[..., Any],
+  *,
+  filled: Sequence[str] = (),
+) -> dict[str, Any]:
+  """Checks a configuration and builds the arguments of a stage from it.
+
+  An argument that the stage wants as an opened artifact (anything with `open`
+  or `load`) is given in gin as a path, and opened here.
+
+  Args:
+    configuration: What the files and flags say.
+    stage: The stage's function.
+    filled: Parameters that the caller fills in itself.
+
+  Raises:
+    ConfigError: If the configuration cannot be right.
+    ArtifactError: If an input is no artifact of the wanted kind.
+  """
+  hints = annotations(stage)
+  openers = {
+    name: opener
+    for name in inspect.signature(stage).parameters
+    if (opener := _opener(hints.get(name))) is not None
+  }
+  gin_checks.check(configuration, stage, filled=filled, openable=openers)
+  built = configuration.build(stage)
+  return {
+    name: openers[name](value)
+    if name in openers and value is not None
+    else value
+    for name, value in built.items()
+  }
+
+
+def _opener(hint: Any) -> Callable[[str], Any] | None:
+  """Returns how to make what is annotated from a path, if it is made so."""
+  for arm in typing.get_args(hint) or (hint,):
+    if arm is Path:
+      return lambda text: Path(text).expanduser()
+    for name in ("open", "load"):
+      method = getattr(arm, name, None)
+      if inspect.isclass(arm) and inspect.ismethod(method):
+        return lambda text, method=method: method(Path(text).expanduser())
+  return None
