@@ -33,7 +33,7 @@ class Checkpoints:
   def __init__(
     self, folder: Path, *, measure: str | None, read_only: bool = False
   ):
-    logging.getLogger("absl").setLevel(logging.WARNING)
+    logging.getLogger("absl").setLevel(logging.ERROR)
     self._folder = Path(folder)
     self._measure = measure
     keep = [checkpoint_managers.LatestN(NEWEST_KEPT)]

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,6 +13,7 @@ from clu import metric_writers
 from tqdm import tqdm
 
 from genret.core.errors import ConfigError, UserError
+from genret.tasks.feed import Batches
 from genret.training import partitioning
 from genret.training.checkpoints import Checkpoints
 from genret.training.step import Program, StepMetrics, TrainState
@@ -22,19 +23,6 @@ Evaluate = Callable[[Any, int], Mapping[str, float]]
 
 class DivergedError(UserError):
   """The loss stopped being a number."""
-
-
-class Feed(Protocol):
-  """An endless stream of batches that knows where it stands."""
-
-  def __next__(self) -> Mapping[str, np.ndarray]:
-    """Returns the next batch of seqio's model features."""
-
-  def position(self) -> Mapping[str, Any]:
-    """Returns, as JSON, the place after the batch last returned."""
-
-  def restore(self, position: Mapping[str, Any]) -> None:
-    """Moves to a place that `position` gave earlier."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +75,7 @@ class Loop:
   """
 
   program: Program
-  feed: Feed
+  feed: Batches
   checkpoints: Checkpoints
   config: LoopConfig
   evaluate: Evaluate
@@ -135,7 +123,7 @@ class Loop:
   def _save(
     self, state: TrainState, step: int, journal: "_Journal", bar: tqdm
   ) -> None:
-    position = self.feed.position()
+    position = self.feed.state()
     measures: Mapping[str, float] = {}
     if self.config.evaluates(step):
       measures = self.evaluate(state.params, step)

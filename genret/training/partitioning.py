@@ -17,10 +17,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from genret.core.errors import ConfigError
 
-# Logical axis name -> mesh axis; the rules of t5x's one-dimensional layout.
+# Logical axis name -> mesh axis; the rules of t5x's one-dimensional layout,
+# and `docid_symbols`, the rows of an embedding that t5x does not have.
 AXIS_RULES: tuple[tuple[str, str | None], ...] = (
   ("batch", "data"),
   ("vocab", "model"),
+  ("docid_symbols", "model"),
   ("mlp", "model"),
   ("heads", "model"),
   ("joined_kv", "model"),

@@ -1,0 +1,176 @@
+"""The generative retriever: a T5, its docids and a constrained search."""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from genret.core.collection import Query
+from genret.core.docid_table import DocidTable
+from genret.core.errors import UserError
+from genret.core.runs import Hit
+from genret.core.text import Tokenizer
+from genret.decoding.beam_search import Beams, beam_search
+from genret.decoding.selection import DeviceTrie
+from genret.decoding.trie import Trie
+from genret.models.stepper import T5Stepper
+from genret.retrieval import model_folder, searcher
+from genret.retrieval.model_folder import ModelSpec
+
+BATCH_SIZES = (1, 8, 64)
+LENGTHS = (16, 32, 64, 128, 256, 512)
+
+
+class Retriever:
+  """Searches a corpus by writing docids.
+
+  Compiled programs are kept by the shape of a batch: batch sizes and lengths
+  are rounded up to a few values, so a service never compiles anew.
+
+  Args:
+    spec: The model's `model.json`.
+    params: The parameter tree.
+    table: The docids.
+    trie: The trie over them.
+  """
+
+  def __init__(
+    self, spec: ModelSpec, params: Any, *, table: DocidTable, trie: Trie
+  ):
+    self.spec = spec
+    self.table = table
+    self.params = jax.device_put(params)
+    self._trie = trie
+    self._device_trie = DeviceTrie.place(trie)
+    self._tokenizer = Tokenizer()
+    self._ties = searcher.tie_order(table.num_documents, seed=spec.tie_seed)
+    self._search = jax.jit(
+      functools.partial(_search, spec), static_argnames="num_beams"
+    )
+
+  @classmethod
+  def load(
+    cls, model_dir: str | Path, *, checkpoint: str | int = "best"
+  ) -> "Retriever":
+    """Loads a trained model.
+
+    Args:
+      model_dir: A model folder that `genret train` wrote.
+      checkpoint: `best` (by the dev measure), `newest`, or a step.
+
+    Returns:
+      The retriever, its parameters on the default device.
+
+    Raises:
+      ArtifactError: If the folder is no whole model folder.
+    """
+    folder = Path(model_dir)
+    spec = ModelSpec.load(folder)
+    table, trie = model_folder.load_docids(folder, spec)
+    _, params = model_folder.load_params(folder, spec, checkpoint)
+    return cls(spec, params, table=table, trie=trie)
+
+  def search(
+    self, queries: Sequence[str], *, k: int = 10, num_beams: int | None = None
+  ) -> list[list[Hit]]:
+    """Ranks documents for each query.
+
+    Args:
+      queries: Texts.
+      k: Documents wanted a query; fewer come back where fewer exist.
+      num_beams: Docids kept a step; None for `k`.
+
+    Returns:
+      For each query its hits, best first, with strictly decreasing scores:
+      the log-probability of the document's docid, in nats. Documents that
+      share a docid follow one another in a seeded order.
+
+    Raises:
+      UserError: If `queries` is a single string, or a number is below 1.
+    """
+    if isinstance(queries, str):
+      raise UserError("search takes a list of queries; put this one in a list.")
+    searcher.check_k(k)
+    num_beams = k if num_beams is None else num_beams
+    if num_beams < 1:
+      raise UserError(f"num_beams is {num_beams}; expected 1 or more.")
+    found: list[list[Hit]] = [[]] * len(queries)
+    for numbers, beams in self._batches(queries, num_beams):
+      for row, number in enumerate(numbers):
+        found[number] = self._hits(
+          beams.rows[row], beams.scores[row], beams.valid[row], k=k
+        )
+    return found
+
+  def run(
+    self, queries: Sequence[Query], *, k: int, num_beams: int | None = None
+  ) -> Mapping[str, list[Hit]]:
+    """Ranks documents for the queries of a collection, as a run."""
+    texts = [query.text for query in queries]
+    hits = self.search(texts, k=k, num_beams=num_beams)
+    ids = (query.query_id for query in queries)
+    return dict(zip(ids, hits, strict=True))
+
+  def with_params(self, params: Any) -> "Retriever":
+    """Returns this retriever over other parameters, compiled programs kept."""
+    other = object.__new__(type(self))
+    other.__dict__.update(self.__dict__, params=params)
+    return other
+
+  def _batches(
+    self, texts: Sequence[str], num_beams: int
+  ) -> Iterator[tuple[Sequence[int], Beams]]:
+    """Searches in batches of similar length; yields query numbers, beams."""
+    tokens = self._tokenizer.encode(texts, max_length=self.spec.input_length)
+    order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
+    for start in range(0, len(order), BATCH_SIZES[-1]):
+      numbers = order[start : start + BATCH_SIZES[-1]]
+      rows = [tokens[i] for i in numbers]
+      rows += [rows[0]] * (_round_up(len(rows), BATCH_SIZES) - len(rows))
+      longest = max(map(len, rows))
+      length = min(_round_up(longest, LENGTHS), self.spec.input_length)
+      inputs = self._tokenizer.pad(rows, length)  # [B, L]
+      beams = self._search(
+        self.params, self._device_trie, inputs, num_beams=num_beams
+      )
+      yield numbers, jax.device_get(beams)
+
+  def _hits(
+    self, rows: np.ndarray, scores: np.ndarray, valid: np.ndarray, *, k: int
+  ) -> list[Hit]:
+    """Expands the rows of one query to at most k documents."""
+    documents: list[int] = []
+    document_scores: list[float] = []
+    for row, score in zip(rows[valid], scores[valid], strict=True):
+      shared = self._trie.documents(row)
+      shared = shared[np.argsort(self._ties[shared])]
+      documents.extend(shared.tolist())
+      document_scores.extend([score] * len(shared))
+      if len(documents) >= k:
+        break
+    return searcher.hits(
+      np.asarray(documents[:k], np.int64),
+      np.asarray(document_scores[:k], np.float32),
+      self.table.docnos,
+    )
+
+
+def _search(
+  spec: ModelSpec, params: Any, trie: Any, inputs: jax.Array, *, num_beams: int
+) -> Beams:
+  stepper = T5Stepper(params=params, config=spec.model)
+  return beam_search(
+    stepper,
+    stepper.encode(inputs),
+    trie,
+    num_beams=num_beams,
+    scoring=spec.scoring,
+  )
+
+
+def _round_up(size: int, sizes: Sequence[int]) -> int:
+  """Returns the least of the sizes that holds `size`, or `size` itself."""
+  return next((s for s in sizes if s >= size), size)

@@ -1,0 +1,144 @@
+"""A model folder: what a trained retriever is made of, and how it is read.
+
+    model.json      the T5's shape, docids, lengths, scoring (ModelSpec)
+    docids/         the docid table
+    trie/           the trie over it, memory-mapped
+    checkpoints/    one folder a step
+    runs/           TREC run files
+
+Loading reads `model.json` and never gin.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from genret.core import artifacts
+from genret.core.docid_table import DocidTable
+from genret.core.errors import ArtifactError, ConfigError
+from genret.decoding.trie import Trie
+from genret.models.t5 import T5Config
+from genret.training.checkpoints import Checkpoints
+
+FORMAT_VERSION = 1
+MODEL = "model.json"
+DOCIDS = "docids"
+TRIE = "trie"
+CHECKPOINTS = "checkpoints"
+RUNS = "runs"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+  """What must be known of a model to search with it.
+
+  Attributes:
+    model: The T5's shape.
+    num_symbols: V, the docid symbols, pad and EOS included.
+    scheme: How the docids were made, for people.
+    docids: SHA-256 of the docid codes the model was trained to write.
+    input_length: Longest query in tokens, EOS included.
+    scoring: `raw` or `renormalised` log-probabilities.
+    dev_measure: The measure that chose the best checkpoint; None where no
+      dev queries were to be had.
+    tie_seed: Orders documents that share a docid.
+  """
+
+  model: T5Config
+  num_symbols: int
+  scheme: str
+  docids: str
+  input_length: int
+  scoring: Literal["raw", "renormalised"] = "raw"
+  dev_measure: str | None = "RR@10"
+  tie_seed: int = 0
+
+  def save(self, folder: Path) -> None:
+    """Writes `model.json` into a model folder."""
+    fields: dict[str, Any] = dataclasses.asdict(self)
+    fields["format_version"] = FORMAT_VERSION
+    artifacts.write_json(Path(folder) / MODEL, fields)
+
+  @classmethod
+  def load(cls, folder: Path) -> "ModelSpec":
+    """Reads `model.json`.
+
+    Raises:
+      ArtifactError: If there is none, or it is damaged or of another format.
+    """
+    path = Path(folder) / MODEL
+    try:
+      fields = json.loads(path.read_text(encoding="utf-8"))
+      version = fields.pop("format_version")
+      model = T5Config(**fields.pop("model"))
+      spec = cls(model=model, **fields)
+    except OSError as error:
+      raise ArtifactError(
+        f"{folder} is no model folder: {MODEL} cannot be read"
+        f" ({error.strerror}). Check the path, or run genret train."
+      ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+      raise ArtifactError(f"{path} is damaged: {error}.") from error
+    if version != FORMAT_VERSION:
+      raise ArtifactError(
+        f"{path} has format {version}; this genret reads {FORMAT_VERSION}."
+      )
+    return spec
+
+
+def codes_hash(folder: Path) -> str:
+  """Returns the hash of the codes of a saved docid table."""
+  return artifacts.file_hash(Path(folder) / "codes.npy")
+
+
+def load_docids(folder: Path, spec: ModelSpec) -> tuple[DocidTable, Trie]:
+  """Loads the docids and the trie of a model folder.
+
+  Raises:
+    ArtifactError: If the docids are not those the model was trained on.
+  """
+  found = codes_hash(Path(folder) / DOCIDS)
+  if found != spec.docids:
+    raise ArtifactError(
+      f"{folder}/{DOCIDS} holds other docids ({found[:12]}…) than the model"
+      f" was trained to write ({spec.docids[:12]}…)."
+    )
+  table = DocidTable.load(Path(folder) / DOCIDS)
+  return table, Trie.load(Path(folder) / TRIE)
+
+
+def load_params(
+  folder: Path, spec: ModelSpec, checkpoint: str | int = "best"
+) -> tuple[int, Any]:
+  """Loads the parameters of one checkpoint.
+
+  Args:
+    folder: The model folder.
+    spec: Its `model.json`.
+    checkpoint: `best`, `newest`, or a step.
+
+  Returns:
+    The step, and the parameter tree as NumPy arrays.
+
+  Raises:
+    ArtifactError: If there is no such checkpoint.
+    ConfigError: If `checkpoint` is none of these.
+  """
+  path = Path(folder) / CHECKPOINTS
+  if not path.is_dir():
+    raise ArtifactError(
+      f"{folder} has no {CHECKPOINTS}/ yet; train the model first."
+    )
+  checkpoints = Checkpoints(path, measure=spec.dev_measure, read_only=True)
+  named = {"best": checkpoints.best, "newest": checkpoints.newest}
+  if isinstance(checkpoint, str) and checkpoint not in named:
+    raise ConfigError(
+      f"checkpoint is {checkpoint!r}; expected 'best', 'newest' or a step."
+    )
+  step = named.get(checkpoint, checkpoint)
+  if step is None:
+    raise ArtifactError(f"{path} holds no whole checkpoint yet.")
+  params = checkpoints.restore_params(step)
+  checkpoints.close()
+  return step, params

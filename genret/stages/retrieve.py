@@ -1,0 +1,100 @@
+"""The retrieval stage: a model folder and queries in, a run file out."""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from genret.core import runs
+from genret.core.collection import Collection, Query
+from genret.core.errors import UserError
+from genret.retrieval import model_folder
+from genret.retrieval.generative import Retriever
+
+_QUERIES_A_CHUNK = 512  # between two moves of the progress bar
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetrieveConfig:
+  """Which queries to search, how deep, with what.
+
+  Attributes:
+    model_dir: A model folder.
+    collection: Folder of the prepared collection whose queries are searched.
+    split: Whose queries: `train`, `dev`, `test`.
+    k: Documents a query.
+    num_beams: Docids kept a step; None for `k`.
+    checkpoint: `best`, `newest`, or a step.
+  """
+
+  model_dir: str
+  collection: str
+  split: str = "test"
+  k: int = 100
+  num_beams: int | None = None
+  checkpoint: str | int = "best"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Retrieved:
+  """What a retrieval wrote.
+
+  Attributes:
+    path: The run file.
+    num_queries: Queries searched.
+    seconds: Wall time of searching, compilation included.
+  """
+
+  path: Path
+  num_queries: int
+  seconds: float
+
+
+def run(config: RetrieveConfig, out: Path | None = None) -> Retrieved:
+  """Searches all queries of a split and writes a TREC run file.
+
+  Args:
+    config: The settings.
+    out: The run file; None for `runs/<collection>-<split>.trec` in the model
+      folder.
+
+  Returns:
+    Where the run is, and what it took.
+
+  Raises:
+    UserError: If the documents of the collection are not the model's.
+  """
+  collection = Collection.open(Path(config.collection))
+  retriever = Retriever.load(config.model_dir, checkpoint=config.checkpoint)
+  if tuple(retriever.table.docnos) != collection.docnos:
+    raise UserError(
+      f"The model in {config.model_dir} indexes other documents than those"
+      f" of {collection.name} in {config.collection}."
+    )
+  queries = list(collection.queries(config.split))
+  name = Path(config.model_dir).name
+  started = time.monotonic()
+  found: dict[str, list[runs.Hit]] = {}
+  for chunk in _chunks(queries, f"retrieve {name}"):
+    found |= retriever.run(chunk, k=config.k, num_beams=config.num_beams)
+  seconds = time.monotonic() - started
+  path = out or (
+    Path(config.model_dir)
+    / model_folder.RUNS
+    / f"{collection.name}-{config.split}.trec"
+  )
+  runs.write_trec(path, found, tag=f"genret-{retriever.spec.scheme}")
+  return Retrieved(path=path, num_queries=len(queries), seconds=seconds)
+
+
+def _chunks(queries: Sequence[Query], label: str) -> Iterator[Sequence[Query]]:
+  """Yields the queries in chunks, under a progress bar."""
+  with tqdm(
+    total=len(queries), desc=label, unit="query", dynamic_ncols=True
+  ) as bar:
+    for start in range(0, len(queries), _QUERIES_A_CHUNK):
+      chunk = queries[start : start + _QUERIES_A_CHUNK]
+      yield chunk
+      bar.update(len(chunk))

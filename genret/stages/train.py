@@ -1,0 +1,313 @@
+"""The training stage: a mixture and docids in, a model folder out."""
+
+import dataclasses
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from genret.core import artifacts
+from genret.core.collection import Collection
+from genret.core.docid_table import DocidTable
+from genret.core.errors import ArtifactError, ConfigError
+from genret.decoding.trie import Trie
+from genret.evaluation import measures
+from genret.models.t5 import T5, T5Config
+from genret.retrieval import model_folder
+from genret.retrieval.generative import Retriever
+from genret.retrieval.model_folder import ModelSpec
+from genret.tasks import feed
+from genret.training.checkpoints import Checkpoints
+from genret.training.loop import Loop, LoopConfig
+from genret.training.losses import Loss
+from genret.training.optimizers import Adafactor, AdamW
+from genret.training.partitioning import MeshShape
+from genret.training.step import Program
+
+STAGE = "train"
+RESULT = "result.json"
+CONFIG = "config.gin"
+OPERATIVE_CONFIG = "operative_config.gin"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DevConfig:
+  """How a state is judged while training goes on: by real retrieval.
+
+  Attributes:
+    split: Whose queries are searched; never `test`.
+    measure: Chooses the best checkpoint; larger is better.
+    num_queries: At most so many queries, evenly spread; None for all.
+    num_beams: Docids kept a step.
+  """
+
+  split: str = "dev"
+  measure: str = "RR@10"
+  num_queries: int | None = None
+  num_beams: int = 10
+
+  def __post_init__(self):
+    if self.split == "test":
+      raise ConfigError(
+        "DevConfig.split is 'test'; a model is never selected on test queries."
+      )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+  """Everything a run of training depends on.
+
+  Attributes:
+    model: The T5's shape; its docid vocabulary is taken from the docids.
+    mixture: A seqio mixture or its name, or a function that builds one from
+      the opened collection and docids.
+    collection: Folder of the prepared collection.
+    docids: Folder of the docids.
+    task_feature_lengths: Longest `inputs` and `targets` in a row of a batch;
+      when packing, a row holds several examples.
+    batch_size: Rows a step.
+    pack: Whether short examples share a row.
+    optimizer: Adafactor or AdamW and their settings.
+    loss: Smoothing and z-loss.
+    loop: Steps and intervals.
+    dev: In-loop evaluation; None trains without it.
+    input_length: Longest query in tokens when searching.
+    scoring: How a search scores docids.
+    mesh: How the work is split over devices.
+    seed: Of parameters, dropout and the order of examples.
+  """
+
+  model: T5Config
+  mixture: Any
+  collection: str
+  docids: str
+  task_feature_lengths: Mapping[str, int]
+  loop: LoopConfig
+  batch_size: int = 128
+  pack: bool = True
+  optimizer: Adafactor | AdamW = Adafactor()
+  loss: Loss = Loss()
+  dev: DevConfig | None = DevConfig()
+  input_length: int = 64
+  scoring: Literal["raw", "renormalised"] = "raw"
+  mesh: MeshShape = MeshShape()
+  seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConfigText:
+  """The gin text of a run, kept beside it.
+
+  Attributes:
+    given: The files and flags as parsed.
+    operative: The bindings that were used.
+  """
+
+  given: str = ""
+  operative: str = ""
+
+
+def run(
+  config: TrainConfig, out: Path, *, text: ConfigText = ConfigText()
+) -> Path:
+  """Trains to the last step, going on from the newest whole checkpoint.
+
+  Args:
+    config: The run.
+    out: The model folder, new or of this very run.
+    text: The gin text to keep beside the run.
+
+  Returns:
+    The model folder. A run that is already finished is left as it is.
+
+  Raises:
+    ArtifactError: If the folder belongs to another run; says what differs.
+    DivergedError: If the loss stops being a number.
+  """
+  out = Path(out)
+  collection = Collection.open(Path(config.collection))
+  table = DocidTable.load(Path(config.docids))
+  _check_documents(collection, table)
+  mixture = config.mixture
+  if callable(mixture):
+    mixture = mixture(collection, table)
+  recipe = _recipe(config, getattr(mixture, "name", mixture), collection)
+  started = time.time()
+  if artifacts.begin(out, recipe) is not None:
+    return out
+  spec = _lay_out(config, table, out, text=text)
+  retriever = _untrained_retriever(spec, out)
+  dev = config.dev if "dev" in collection.splits else None
+  checkpoints = Checkpoints(
+    out / model_folder.CHECKPOINTS, measure=spec.dev_measure
+  )
+  loop = Loop(
+    program=_program(config, spec),
+    feed=feed.training_batches(
+      mixture,
+      lengths=config.task_feature_lengths,
+      batch_size=config.batch_size,
+      pack=config.pack,
+      seed=config.seed,
+    ),
+    checkpoints=checkpoints,
+    config=config.loop,
+    evaluate=_evaluation(dev, collection, retriever),
+    folder=out,
+    label=out.name,
+  )
+  loop.run()
+  _write_result(out, checkpoints)
+  artifacts.seal(
+    out,
+    recipe,
+    files=[
+      model_folder.MODEL,
+      RESULT,
+      *_files(out, model_folder.DOCIDS),
+      *_files(out, model_folder.TRIE),
+    ],
+    started=started,
+    gin_text=text.operative,
+  )
+  return out
+
+
+def _check_documents(collection: Collection, table: DocidTable) -> None:
+  if tuple(table.docnos) != collection.docnos:
+    raise ArtifactError(
+      f"The docids name {table.num_documents:,} documents that are not, in"
+      f" order, the {collection.num_documents:,} of {collection.name}; make"
+      " docids for this collection with genret docids."
+    )
+
+
+def _recipe(
+  config: TrainConfig, mixture: str, collection: Collection
+) -> artifacts.Recipe:
+  """What sets this run apart from another, without paths and devices."""
+  skipped = {"mixture", "collection", "docids", "mesh", "seed"}
+  arguments = {
+    field.name: getattr(config, field.name)
+    for field in dataclasses.fields(config)
+    if field.name not in skipped
+  }
+  return artifacts.Recipe(
+    stage=STAGE,
+    arguments={**arguments, "mixture": mixture},
+    seed=config.seed,
+    inputs={
+      "collection": collection.identity,
+      "docids": artifacts.identity(Path(config.docids)),
+    },
+  )
+
+
+def _lay_out(
+  config: TrainConfig,
+  table: DocidTable,
+  out: Path,
+  *,
+  text: ConfigText,
+) -> ModelSpec:
+  """Writes all of a model folder that is known before training."""
+  own = not table.text_vocabulary
+  model = dataclasses.replace(
+    config.model,
+    docid_vocab_size=table.vocab_size if own else None,
+    docid_length=table.length,
+  )
+  spec = ModelSpec(
+    model=model,
+    num_symbols=table.vocab_size,
+    scheme=table.scheme,
+    docids=model_folder.codes_hash(Path(config.docids)),
+    input_length=config.input_length,
+    scoring=config.scoring,
+    dev_measure=config.dev.measure if config.dev else None,
+  )
+  docids = out / model_folder.DOCIDS
+  if not docids.exists():
+    shutil.copytree(config.docids, docids)
+  trie = out / model_folder.TRIE
+  if not trie.exists():
+    Trie.build(table.codes, table.vocab_size).save(trie)
+  spec.save(out)
+  artifacts.write_text(out / CONFIG, text.given)
+  artifacts.write_text(out / OPERATIVE_CONFIG, text.operative)
+  return spec
+
+
+def _untrained_retriever(spec: ModelSpec, out: Path) -> Retriever:
+  table, trie = model_folder.load_docids(out, spec)
+  return Retriever(spec, {}, table=table, trie=trie)
+
+
+def _program(config: TrainConfig, spec: ModelSpec) -> Program:
+  return Program(
+    model=T5(spec.model),
+    num_symbols=spec.num_symbols,
+    optimizer=config.optimizer.build(config.loop.train_steps),
+    loss=config.loss,
+    seed=config.seed,
+    mesh=config.mesh.build(),
+  )
+
+
+def _evaluation(
+  dev: DevConfig | None, collection: Collection, retriever: Retriever
+) -> Callable[[Any, int], Mapping[str, float]]:
+  """Returns the function that judges parameters on dev queries."""
+  if dev is None:
+    return lambda params, step: {}
+  qrels = collection.qrels(dev.split)
+  queries = list(collection.queries(dev.split))
+  if dev.num_queries is not None and dev.num_queries < len(queries):
+    kept = np.linspace(0, len(queries) - 1, dev.num_queries).astype(int)
+    queries = [queries[i] for i in kept]
+    qrels = {query.query_id: qrels[query.query_id] for query in queries}
+  names = tuple(dict.fromkeys((dev.measure, "RR@10", "R@1", "R@10")))
+
+  def evaluate(params: Any, step: int) -> Mapping[str, float]:
+    del step
+    run = retriever.with_params(params).run(
+      queries, k=10, num_beams=dev.num_beams
+    )
+    return measures.evaluate(run, qrels, measures=names).means
+
+  return evaluate
+
+
+def _write_result(out: Path, checkpoints: Checkpoints) -> None:
+  """Writes which states were kept, and the hashes of their parameters."""
+  newest, best = checkpoints.newest, checkpoints.best
+  result = {
+    "best_step": best,
+    "newest_step": newest,
+    "parameters": {
+      str(step): _digest(checkpoints.restore_params(step))
+      for step in sorted({newest, best})
+    },
+  }
+  checkpoints.close()
+  artifacts.write_json(out / RESULT, result)
+
+
+def _files(out: Path, folder: str) -> list[str]:
+  paths = sorted(p for p in (out / folder).rglob("*") if p.is_file())
+  return [path.relative_to(out).as_posix() for path in paths]
+
+
+def _digest(params: Any) -> str:
+  """Hashes parameters by name, shape and bytes."""
+  digest = hashlib.sha256()
+  for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+    digest.update(jax.tree_util.keystr(path).encode())
+    digest.update(str(leaf.shape).encode())
+    digest.update(np.ascontiguousarray(leaf).tobytes())
+  return digest.hexdigest()

@@ -1,0 +1,55 @@
+"""Checkpoints come back bit for bit; the newest two and the best are kept."""
+
+import jax
+import numpy as np
+import pytest
+
+from genret.core.errors import ArtifactError
+from genret.training.checkpoints import Checkpoints
+
+
+@pytest.fixture
+def folder(tmp_path, program):
+  """Checkpoints of five steps, of which the second is the best."""
+  state = program.init_state()
+  checkpoints = Checkpoints(tmp_path / "checkpoints", measure="RR@10")
+  for step, value in enumerate([0.1, 0.5, 0.3, 0.2, None], start=1):
+    checkpoints.save(
+      state.replace(step=state.step + step),
+      position={"batches": step},
+      metrics={} if value is None else {"RR@10": value},
+    )
+  checkpoints.close()
+  return tmp_path / "checkpoints"
+
+
+def test_keeps_the_newest_two_and_the_best(folder):
+  checkpoints = Checkpoints(folder, measure="RR@10")
+  assert checkpoints.steps == (2, 4, 5)
+  assert checkpoints.best == 2
+  assert checkpoints.newest == 5
+
+
+def test_everything_comes_back_bit_for_bit(folder, program):
+  checkpoints = Checkpoints(folder, measure="RR@10", read_only=True)
+  state = program.init_state()
+  restored = checkpoints.restore(state, 4)
+  assert int(restored.step) == 4
+  jax.tree.map(np.testing.assert_array_equal, restored.params, state.params)
+  jax.tree.map(
+    np.testing.assert_array_equal, restored.opt_state, state.opt_state
+  )
+  assert checkpoints.restore_position(4) == {"batches": 4}
+
+
+def test_parameters_alone_come_back_as_arrays(folder, program):
+  params = Checkpoints(folder, measure="RR@10").restore_params(2)
+  assert isinstance(jax.tree.leaves(params)[0], np.ndarray)
+  jax.tree.map(
+    np.testing.assert_array_equal, params, program.init_state().params
+  )
+
+
+def test_a_missing_step_is_named_with_those_there(folder):
+  with pytest.raises(ArtifactError, match="step 3; it has 2, 4, 5"):
+    Checkpoints(folder, measure="RR@10").restore_params(3)

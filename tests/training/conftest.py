@@ -1,0 +1,63 @@
+"""A T5 so small that a step compiles in a second, and a batch for it."""
+
+import numpy as np
+import pytest
+
+from genret.models.t5 import T5, T5Config
+from genret.training.losses import Loss
+from genret.training.optimizers import Adafactor, Schedule
+from genret.training.partitioning import MeshShape
+from genret.training.step import Program
+
+CONFIG = T5Config(
+  vocab_size=64,
+  emb_dim=16,
+  num_heads=2,
+  head_dim=8,
+  mlp_dim=32,
+  num_encoder_layers=1,
+  num_decoder_layers=1,
+  docid_vocab_size=12,
+  docid_length=3,
+  dropout_rate=0.1,
+)
+
+
+def make_program(optimizer=None, *, model=1, config=CONFIG) -> Program:
+  optimizer = optimizer or Adafactor(
+    schedule=Schedule(peak=0.05, warmup_steps=0)
+  )
+  return Program(
+    model=T5(config),
+    num_symbols=config.num_symbols,
+    optimizer=optimizer.build(100),
+    loss=Loss(),
+    seed=0,
+    mesh=MeshShape(model=model).build(),
+  )
+
+
+def make_batch(rows: int = 8) -> dict[str, np.ndarray]:
+  """Two packed examples a row: inputs of 4 ids, docids of 3 symbols."""
+  rng = np.random.default_rng(0)
+  targets = rng.integers(2, 12, size=(rows, 6)).astype(np.int32)
+  shifted = np.roll(targets, 1, axis=1)
+  shifted[:, [0, 3]] = 0
+  return {
+    "encoder_input_tokens": rng.integers(1, 64, (rows, 8)).astype(np.int32),
+    "encoder_segment_ids": np.tile([1] * 4 + [2] * 4, (rows, 1)),
+    "decoder_input_tokens": shifted,
+    "decoder_target_tokens": targets,
+    "decoder_segment_ids": np.tile([1] * 3 + [2] * 3, (rows, 1)),
+    "decoder_loss_weights": np.ones((rows, 6), np.int32),
+  }
+
+
+@pytest.fixture(scope="session")
+def program() -> Program:
+  return make_program()
+
+
+@pytest.fixture(scope="session")
+def batch() -> dict[str, np.ndarray]:
+  return make_batch()
