@@ -1,0 +1,174 @@
+"""Indexing tasks: a representation of each document -> its docid.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genret.core.artifacts import file_hash
+from genret.core.collection import Collection
+from genret.core.text import Tokenizer
+from genret.tasks import representations
+from genret.tasks.examples import TaskConfig, encode_texts
+from genret.tasks.synthetic import read_queries
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FirstP(TaskConfig):
+  """The first tokens of each document, once.
+
+  Attributes:
+    num_tokens: how many tokens, EOS not counted.
+    title: whether the title stands before the text.
+  """
+
+  num_tokens: int = 64
+  title: bool = True
+  name: str = "firstp"
+
+  def __post_init__(self):
+    super().__post_init__()
+    self.check(self.num_tokens > 0, "num_tokens must be at least 1")
+
+  def rows(
+    self, collection: Collection, tokenizer: Tokenizer
+  ) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yields the head of each document."""
+    for row, ids in _documents(collection, tokenizer, title=self.title):
+      yield row, ids[: self.num_tokens]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DaQ(TaskConfig):
+  """Random spans of each document ("document as query").
+
+  The spans of a document depend on the seed and its place in the corpus,
+  and on nothing else.
+
+  Attributes:
+    num_spans: how many a document.
+    span_length: tokens in a span, EOS not counted.
+    min_span_length: when given, a span's length is drawn from this to
+      `span_length`.
+    title: whether the title is part of what spans are drawn from.
+    seed: draws the spans.
+  """
+
+  num_spans: int = 10
+  span_length: int = 64
+  min_span_length: int | None = None
+  title: bool = True
+  seed: int = 0
+  name: str = "daq"
+
+  def __post_init__(self):
+    super().__post_init__()
+    self.check(self.num_spans > 0, "num_spans must be at least 1")
+    shortest = self.min_span_length
+    if shortest is None:
+      shortest = self.span_length
+    self.check(
+      1 <= shortest <= self.span_length,
+      "1 <= min_span_length <= span_length must hold",
+    )
+    self.check(self.seed >= 0, "seed must be at least 0")
+
+  def rows(
+    self, collection: Collection, tokenizer: Tokenizer
+  ) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yields the spans of each document."""
+    for row, ids in _documents(collection, tokenizer, title=self.title):
+      for span in representations.spans(
+        ids,
+        count=self.num_spans,
+        length=self.span_length,
+        min_length=self.min_span_length,
+        rng=np.random.default_rng((self.seed, row)),
+      ):
+        yield row, span
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sentences(TaskConfig):
+  """Each sentence of each document.
+
+  Attributes:
+    min_words: the fewest words of a sentence that is read.
+    title: whether the title stands before each sentence.
+  """
+
+  min_words: int = 5
+  title: bool = False
+  name: str = "sentences"
+
+  def __post_init__(self):
+    super().__post_init__()
+    self.check(self.min_words > 0, "min_words must be at least 1")
+
+  def rows(
+    self, collection: Collection, tokenizer: Tokenizer
+  ) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yields the sentences of each document."""
+    return encode_texts(self._texts(collection), tokenizer)
+
+  def _texts(self, collection: Collection) -> Iterator[tuple[int, str]]:
+    for row, document in enumerate(collection.documents()):
+      head = f"{document.title} " if self.title and document.title else ""
+      for sentence in representations.sentences(
+        document.text, min_words=self.min_words
+      ):
+        yield row, head + sentence
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class D2Q(TaskConfig):
+  """Synthetic queries of each document ("document to query").
+
+  Attributes:
+    path: their file, lines of `docno<TAB>query`, or JSON objects with
+      `docno` and `query` when it is named *.jsonl; either may be gzipped.
+    num_queries: at most so many of each document, the first in the file.
+  """
+
+  path: str
+  num_queries: int | None = None
+  name: str = "d2q"
+
+  def __post_init__(self):
+    super().__post_init__()
+    self.check(
+      self.num_queries is None or self.num_queries > 0,
+      "num_queries must be at least 1, or None for all",
+    )
+
+  def rows(
+    self, collection: Collection, tokenizer: Tokenizer
+  ) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yields the queries, in file order."""
+    return encode_texts(self._texts(collection), tokenizer)
+
+  def _texts(self, collection: Collection) -> Iterator[tuple[int, str]]:
+    number = {docno: i for i, docno in enumerate(collection.docnos)}
+    taken = np.zeros(len(number), np.int32)
+    for query in read_queries(Path(self.path), docnos=number.keys()):
+      row = number[query.docno]
+      if self.num_queries is None or taken[row] < self.num_queries:
+        taken[row] += 1
+        yield row, query.text
+
+  def content(self) -> dict[str, Any]:
+    """Returns the settings, the file by its hash: it may lie anywhere."""
+    return {**super().content(), "path": file_hash(Path(self.path))}
+
+
+def _documents(
+  collection: Collection, tokenizer: Tokenizer, *, title: bool
+) -> Iterator[tuple[int, list[int]]]:
+  texts = (d.contents if title else d.text for d in collection.documents())
+  return encode_texts(zip(itertools.count(), texts, strict=False), tokenizer)

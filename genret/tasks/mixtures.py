@@ -1,0 +1,165 @@
+"""Seqio mixtures from a collection, docids and rates."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genret.core.collection import Collection
+from genret.core.docid_table import DocidTable
+from genret.core.errors import ArtifactError, ConfigError
+from genret.core.text import Tokenizer
+from genret.tasks.examples import TaskConfig
+from genret.tasks.host_tensorflow import seqio
+from genret.tasks.sources import ExamplesSource, make_task
+
+_FORMAT = 1  # of how examples are made; part of every name
+
+
+def build(
+  collection: Collection | Path | str,
+  docids: DocidTable | Path | str,
+  *,
+  tasks: Sequence[TaskConfig],
+  input_length: int = 128,
+) -> seqio.Mixture:
+  """Makes a seqio mixture, and registers it and its tasks with seqio.
+
+  The names are hashes of the content, so that the same call finds what is
+  registered already, and any other call something else. Inputs are
+  tokenised here, once, and kept in memory, two bytes a token.
+
+  Args:
+    collection: a prepared collection, or its folder.
+    docids: its docid table, or the folder of one.
+    tasks: what is mixed, each with its rate, as in
+      [FirstP(rate=1.0), LabelledQueries(rate=2.0)].
+    input_length: the most ids an input may have, EOS included. Longer ones
+      are cut, and counted by `describe`.
+
+  Returns:
+    The mixture. `training_batches` and `seqio.get_dataset` read it, and
+    t5x knows it by its name.
+
+  Raises:
+    ConfigError: tasks do not go together, or one has no example.
+    ArtifactError: the docids are of another collection.
+  """
+  collection = _opened(collection, Collection, Collection.open)
+  table = _opened(docids, DocidTable, DocidTable.load)
+  _check_tasks(tasks)
+  _check_same_documents(collection, table)
+  if input_length < 2:
+    raise ConfigError(f"input_length must be at least 2; {input_length} came.")
+  common = {
+    "format": _FORMAT,
+    "collection": collection.identity,
+    "docids": _digest(table),
+    "input_length": input_length,
+  }
+  rates = []
+  for config in tasks:
+    name = f"genret_{config.name}_{_hash(common | {'task': config.content()})}"
+    if name not in seqio.TaskRegistry.names():
+      source = ExamplesSource(
+        config.examples(collection, Tokenizer(), input_length=input_length),
+        table=table,
+        docids=common["docids"],
+        config=config,
+      )
+      seqio.TaskRegistry.add_provider(name, make_task(name, source))
+    rates.append((name, float(config.rate)))
+  name = f"genret_mixture_{_hash({'rates': sorted(rates)})}"
+  if name not in seqio.MixtureRegistry.names():
+    seqio.MixtureRegistry.add(name, rates)
+  return seqio.MixtureRegistry.get(name)
+
+
+def describe(mixture: seqio.Mixture) -> str:
+  """Lists the tasks of a mixture that `build` made.
+
+  Args:
+    mixture: from `build`.
+
+  Returns:
+    A table: share of the mixture, examples, share of documents that have
+    one, mean ids of an input, and how many inputs were cut.
+  """
+  lines = [
+    f"{'task':12s} {'share':>6s} {'examples':>10s} {'covered':>8s} "
+    f"{'ids':>6s} {'cut':>8s}"
+  ]
+  for task in mixture.tasks:
+    examples, table = task.source.examples, task.source.table
+    covered = len(np.unique(examples.documents)) / table.num_documents
+    lines.append(
+      f"{task.source.config.name:12s} "
+      f"{mixture.get_rate(task) / mixture.total_rate:6.1%} "
+      f"{examples.num_examples:10,d} {covered:8.1%} "
+      f"{examples.lengths.mean():6.1f} {examples.num_truncated:8,d}"
+    )
+  return "\n".join(lines)
+
+
+def _opened(given: Any, kind: type, load: Any) -> Any:
+  return given if isinstance(given, kind) else load(Path(given))
+
+
+def _check_tasks(tasks: Sequence[TaskConfig]) -> None:
+  if not tasks:
+    raise ConfigError("A mixture needs at least one task; none came.")
+  for config in tasks:
+    if not isinstance(config, TaskConfig):
+      raise ConfigError(
+        "A task of a mixture is an object such as FirstP(rate=1.0), written "
+        f"@FirstP() in gin; {config!r} came."
+      )
+    if not re.fullmatch(r"\w+", config.name):
+      raise ConfigError(
+        f"The name of a task is letters, digits and _; {config.name!r} came."
+      )
+  names = [config.name for config in tasks]
+  for name in names:
+    if names.count(name) > 1:
+      raise ConfigError(
+        f"Two tasks of the mixture are named {name!r}; give one another name."
+      )
+  splits = {config.split for config in tasks}
+  if len(splits) > 1:
+    raise ConfigError(
+      "The tasks of a mixture read one split of the collection, so that "
+      "nothing is trained on by oversight; these read "
+      f"{', '.join(f'{c.name}: {c.split}' for c in tasks)}."
+    )
+
+
+def _check_same_documents(collection: Collection, table: DocidTable) -> None:
+  ours, theirs = collection.docnos, table.docnos
+  remedy = "Make the docids from this very collection."
+  if len(ours) != len(theirs):
+    raise ArtifactError(
+      f"Collection {collection.name!r} has {len(ours):,} documents and the "
+      f"docids {len(theirs):,}. {remedy}"
+    )
+  for row, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+    if a != b:
+      raise ArtifactError(
+        f"Document {row} of collection {collection.name!r} is {a!r}; the "
+        f"docids have {b!r} there. {remedy}"
+      )
+
+
+def _digest(table: DocidTable) -> str:
+  digest = hashlib.sha256(np.ascontiguousarray(table.codes))
+  shape = (*table.codes.shape, table.vocab_size, table.text_vocabulary)
+  digest.update(repr(shape).encode())
+  return digest.hexdigest()
+
+
+def _hash(content: dict[str, Any]) -> str:
+  text = json.dumps(content, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,118 @@
+import collections
+
+import pytest
+
+from genret.core.errors import ConfigError, DataError
+from genret.core.text import Tokenizer
+from genret.tasks.indexing import D2Q, DaQ, FirstP, Sentences
+
+TOKENIZER = Tokenizer()
+
+
+def read(config, collection, input_length=128):
+  """Returns the inputs, as texts, of each document's row."""
+  examples = config.examples(collection, TOKENIZER, input_length=input_length)
+  found = collections.defaultdict(list)
+  for i, row in enumerate(examples.documents.tolist()):
+    found[row].append(TOKENIZER.decode(examples[i]))
+  return dict(found)
+
+
+def test_firstp_is_the_head_of_title_and_text(small):
+  assert read(FirstP(rate=1.0), small) == {
+    0: ["Tower It is tall. It was built."],
+    1: ["A river flows to the sea."],
+    2: ["Bridge It spans the river. Cars."],
+  }
+  assert read(FirstP(rate=1.0, num_tokens=3, title=False), small)[0] == [
+    "It is tall"
+  ]
+
+
+def test_firstp_on_real_passages_is_t5_truncation(squad):
+  examples = FirstP(rate=1.0).examples(squad, TOKENIZER, input_length=128)
+  contents = [d.contents for d in squad.documents()][:100]
+  expected = TOKENIZER.encode(contents, max_length=65)
+  assert [examples[i].tolist() for i in range(100)] == expected
+  assert examples.num_examples == squad.num_documents
+  assert examples.num_truncated == 0
+
+
+def test_daq_draws_spans_by_its_seed(squad):
+  contents = [d.contents for d in squad.documents()]
+  ids = TOKENIZER.encode(contents, max_length=1 << 20, eos=False)
+
+  def draw(**settings):
+    config = DaQ(rate=1.0, num_spans=3, span_length=16, **settings)
+    return config.examples(squad, TOKENIZER, input_length=64)
+
+  examples = draw()
+  assert examples.num_examples == 3 * squad.num_documents
+  for i in range(0, examples.num_examples, 97):
+    *span, end = examples[i].tolist()
+    whole = ids[examples.documents[i]]
+    assert end == 1
+    assert len(span) == 16
+    assert any(span == whole[j : j + 16] for j in range(len(whole)))
+  assert (draw().tokens == examples.tokens).all()
+  assert (draw(seed=1).tokens != examples.tokens).any()
+
+
+def test_sentences_of_each_document(small):
+  assert read(Sentences(rate=1.0, min_words=3), small) == {
+    0: ["It is tall.", "It was built."],
+    1: ["A river flows to the sea."],
+    2: ["It spans the river."],
+  }
+  assert read(Sentences(rate=1.0, min_words=1, title=True), small)[2] == [
+    "Bridge It spans the river.",
+    "Bridge Cars.",
+  ]
+
+
+def test_d2q_takes_the_first_queries_of_each_document(small, tmp_path):
+  path = tmp_path / "queries.tsv"
+  path.write_text("c\tone\na\ttwo\nc\tthree\nc\tfour\n")
+  config = D2Q(rate=1.0, path=str(path))
+  assert read(config, small) == {2: ["one", "three", "four"], 0: ["two"]}
+  config = D2Q(rate=1.0, path=str(path), num_queries=2)
+  assert read(config, small) == {2: ["one", "three"], 0: ["two"]}
+
+
+def test_d2q_of_another_collection_is_an_error(small, tmp_path):
+  path = tmp_path / "queries.tsv"
+  path.write_text("a\tone\nz\ttwo\n")
+  with pytest.raises(DataError, match=f"{path}:2: docno 'z'"):
+    read(D2Q(rate=1.0, path=str(path)), small)
+
+
+def test_d2q_is_known_by_its_content_not_its_path(tmp_path):
+  paths = [tmp_path / "one.tsv", tmp_path / "two.tsv"]
+  for path in paths:
+    path.write_text("a\tone\n")
+  first, second = (D2Q(rate=1.0, path=str(p)).content() for p in paths)
+  assert first == second
+  paths[1].write_text("a\tother\n")
+  assert D2Q(rate=1.0, path=str(paths[1])).content() != first
+
+
+def test_a_task_without_examples_says_so(small):
+  with pytest.raises(ConfigError, match="'sentences' finds no example"):
+    read(Sentences(rate=1.0, min_words=50), small)
+
+
+@pytest.mark.parametrize(
+  ("kind", "settings", "message"),
+  [
+    (FirstP, {"num_tokens": 0}, "num_tokens must be"),
+    (DaQ, {"num_spans": 0}, "num_spans must be"),
+    (DaQ, {"span_length": 0}, "span_length must hold"),
+    (DaQ, {"min_span_length": 65}, "span_length must hold"),
+    (DaQ, {"seed": -1}, "seed must be"),
+    (Sentences, {"min_words": 0}, "min_words must be"),
+    (D2Q, {"path": "x", "num_queries": 0}, "num_queries must be"),
+  ],
+)
+def test_wrong_settings_are_refused(kind, settings, message):
+  with pytest.raises(ConfigError, match=message):
+    kind(rate=1.0, **settings)

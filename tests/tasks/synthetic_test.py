@@ -1,0 +1,55 @@
+import gzip
+import json
+
+import pytest
+
+from genret.core.errors import DataError
+from genret.tasks.synthetic import read_queries
+
+DOCNOS = {"a", "b"}
+
+
+def test_the_same_queries_from_four_kinds_of_file(tmp_path):
+  pairs = [("a", "first query"), ("b", 'a "second" one'), ("a", "été")]
+  columns = "".join(f"{docno}\t{text}\n" for docno, text in pairs)
+  objects = "".join(
+    json.dumps({"docno": docno, "query": text, "score": -1.5}) + "\n"
+    for docno, text in pairs
+  )
+  for name, text in (("q.tsv", columns), ("q.jsonl", objects)):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    for path in (tmp_path / name, tmp_path / f"{name}.gz"):
+      found = read_queries(path, docnos=DOCNOS)
+      assert [(q.docno, q.text) for q in found] == pairs
+
+
+@pytest.mark.parametrize(
+  ("name", "content", "line", "message"),
+  [
+    ("q.tsv", b"a\tone\nb two\n", 2, "1 columns came"),
+    ("q.tsv", b"a\tone\ttwo\n", 1, "3 columns came"),
+    ("q.tsv", b"a\tone\nx\ttwo\n", 2, "'x' is not in the collection"),
+    ("q.tsv", b"a\t \n", 1, "the query is empty"),
+    ("q.tsv", b"a\tone\n\n", 2, "1 columns came"),
+    ("q.tsv", b"a\t\xff\xfe\n", 1, "not UTF-8"),
+    ("q.tsv", b"", None, "the file is empty"),
+    ("q.jsonl", b'{"docno": "a"}\n', 1, "'query'"),
+    ("q.jsonl", b'{"docno": 1, "query": "x"}\n', 1, "'docno'"),
+    ("q.jsonl", b'{"docno": "a", \n', 1, "broken JSON"),
+    ("q.jsonl", b'["a", "x"]\n', 1, "JSON object"),
+    ("q.tsv.gz", b"a\tone\n", None, "cannot be read"),
+  ],
+)
+def test_faults_name_file_and_line(tmp_path, name, content, line, message):
+  path = tmp_path / name
+  path.write_bytes(content)
+  with pytest.raises(DataError, match=message) as error:
+    list(read_queries(path, docnos=DOCNOS))
+  where = f"{path}: " if line is None else f"{path}:{line}: "
+  assert str(error.value).startswith(where)
+
+
+def test_a_missing_file_is_named(tmp_path):
+  with pytest.raises(DataError, match="No such file"):
+    list(read_queries(tmp_path / "none.tsv", docnos=DOCNOS))
