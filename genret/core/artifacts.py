@@ -123,7 +123,7 @@ def begin(folder: Path, recipe: Recipe) -> Manifest | None:
     found = Recipe(**json.loads(begun.read_text(encoding="utf-8")))
     _refuse_other(folder, found, recipe)
     return load(folder) if (folder / MANIFEST).exists() else None
-  if folder.is_dir() and any(folder.iterdir()):
+  if folder.is_dir() and not all(map(atomic.is_draft, folder.iterdir())):
     raise ArtifactError(
       f"{folder} is not empty and no {recipe.stage!r} was begun there. "
       "Choose another folder."

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _active: set[str] = set()  # drafts of this very process
@@ -35,6 +35,31 @@ def temporary(path: Path) -> Iterator[Path]:
   finally:
     _remove(draft)
     _active.discard(str(draft))
+
+
+def fill(folder: Path, make: Callable[[Path], object]) -> None:
+  """Makes a folder that takes its name when whole; leaves one that stands.
+
+  Args:
+    folder: the final name.
+    make: called with a path at which nothing stands yet; makes the folder.
+  """
+  if folder.exists():
+    return
+  with temporary(folder) as draft:
+    make(draft)
+    flush_tree(draft)
+    os.rename(draft, folder)
+  flush_folder(folder.parent)
+
+
+def is_draft(path: Path) -> bool:
+  """Tells by its name whether a path is on its way to another.
+
+  >>> is_draft(Path("out/.recipe.json.tmp-host-17-0123abcd"))
+  True
+  """
+  return bool(re.fullmatch(r"\..+\.tmp-.*-\d+-[0-9a-f]{8}", path.name))
 
 
 def flush_tree(folder: Path) -> None:

@@ -19,6 +19,8 @@ SUMMARY = "summary.json"
 QRELS_HEADER = ("query-id", "corpus-id", "score")
 SPLITS = ("train", "dev", "test")
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 Qrels = Mapping[str, Mapping[str, int]]  # query id -> docno -> grade
 
 
@@ -228,7 +230,7 @@ def _write_rows(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
   count = 0
   with open(path, "w", encoding="utf-8", newline="\n") as file:
     for row in rows:
-      file.write(json.dumps(row, ensure_ascii=False) + "\n")
+      file.write(_encode(row) + "\n")
       count += 1
   return count
 

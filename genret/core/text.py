@@ -99,6 +99,8 @@ def normalise_query(text: str) -> str:
   Returns:
     The text in Unicode form NFKC, case folded, white space collapsed.
   """
+  if text.isascii():  # most are, and then this is all
+    return " ".join(text.lower().split())
   for _ in range(2):  # folding can leave a form that NFKC would change
     text = unicodedata.normalize("NFKC", text).casefold()
   return " ".join(unicodedata.normalize("NFKC", text).split())

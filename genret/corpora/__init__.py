@@ -1,1 +1,1 @@
-"""Readers that turn public collection layouts into one source form."""
+"""Readers of collections as they are published, each checking every line."""

@@ -163,6 +163,39 @@ def test_two_builders_of_different_artifacts(tmp_path):
   assert (folder / "a").read_text() == "fast"
 
 
+def test_a_growing_artifact_is_begun_and_sealed(tmp_path):
+  folder = tmp_path / "out"
+  assert artifacts.begin(folder, RECIPE) is None
+  (folder / "log.txt").write_text("no part of its identity")
+  (folder / "weights").mkdir()
+  (folder / "weights" / "a").write_text("x")
+  assert artifacts.begin(folder, RECIPE) is None  # a later run goes on
+  with pytest.raises(ArtifactError, match="no finished artifact"):
+    artifacts.load(folder)
+  sealed = artifacts.seal(
+    folder, RECIPE, files=["weights/a"], started=time.time(), gin_text="A = 1"
+  )
+  assert sealed == artifacts.begin(folder, RECIPE) == artifacts.verify(folder)
+  assert list(sealed.files) == ["weights/a"]
+  record = json.loads((folder / "provenance.json").read_text())
+  assert record["gin"] == "A = 1"
+
+
+def test_killed_while_beginning_the_next_run_begins(tmp_path):
+  folder = tmp_path / "out"
+  artifacts.begin(folder, RECIPE)
+  (folder / "recipe.json").rename(folder / ".recipe.json.tmp-a-b-1-0123abcd")
+  assert artifacts.begin(folder, RECIPE) is None
+
+
+def test_beginning_refuses_another_recipe_or_folder(tmp_path):
+  artifacts.begin(tmp_path / "out", RECIPE)
+  with pytest.raises(ArtifactError, match="seed is 1 there and 2 here"):
+    artifacts.begin(tmp_path / "out", Recipe(stage="docids", seed=2))
+  with pytest.raises(ArtifactError, match="not empty and no 'docids' was"):
+    artifacts.begin(tmp_path, RECIPE)
+
+
 BUILDER = """
 import itertools, sys
 from pathlib import Path

@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from genret.core import atomic
 
 
@@ -52,3 +54,19 @@ def test_flush_tree_walks_folders(tmp_path):
   (tmp_path / "a").mkdir()
   (tmp_path / "a" / "b").write_text("x")
   atomic.flush_tree(tmp_path)
+
+
+def test_fill_makes_a_folder_once(tmp_path):
+  def make(path):
+    path.mkdir()
+    (path / "a").write_text("x")
+
+  def fail(path):
+    path.mkdir()
+    raise KeyError
+
+  atomic.fill(tmp_path / "out", make)
+  atomic.fill(tmp_path / "out", fail)  # it stands already
+  with pytest.raises(KeyError):
+    atomic.fill(tmp_path / "other", fail)
+  assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret.core import docid_table
@@ -106,6 +106,7 @@ def padded(rows):
 
 @pytest.mark.parametrize("vocab_size", [5, 70_000])  # two widths of a symbol
 @pytest.mark.parametrize("chunk", [1, 3, 1 << 20])
+@settings(deadline=None, max_examples=50)
 @given(rows=rows_strategy)
 def test_prefixes_and_collisions_as_by_brute_force(rows, vocab_size, chunk):
   with pytest.MonkeyPatch.context() as patch:
@@ -123,6 +124,7 @@ def test_prefixes_and_collisions_as_by_brute_force(rows, vocab_size, chunk):
     assert made.lengths().tolist() == [len(row) for row in rows]
 
 
+@settings(deadline=None, max_examples=30)
 @given(rows=rows_strategy, vocab_size=st.sampled_from([5, 70_000]))
 def test_saved_and_loaded_it_is_the_same(rows, vocab_size):
   ended = padded([row + [1] for row in rows])

@@ -2,7 +2,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret.core.docnos import Docnos
@@ -10,6 +10,7 @@ from genret.core.docnos import Docnos
 text = st.text(st.characters(exclude_categories=["Cs"]))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(text))
 def test_round_trip(strings):
   with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret.core.errors import DataError, UserError
@@ -44,6 +44,7 @@ def test_msmarco_has_ranks_only(tmp_path):
   assert (tmp_path / "a.tsv").read_text() == expected
 
 
+@settings(deadline=None)
 @given(st.lists(finite))
 def test_decreasing_is_strict_and_as_close_as_can_be(scores):
   scores = np.array(sorted(scores, reverse=True), np.float32)
@@ -81,6 +82,7 @@ word = st.text(
 ).filter(lambda w: len(w.split()) == 1)
 
 
+@settings(deadline=None, max_examples=30)
 @given(
   st.dictionaries(word, st.dictionaries(word, finite, min_size=1), max_size=4)
 )

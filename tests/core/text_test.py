@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret.core.errors import ArtifactError, UserError
@@ -67,6 +67,7 @@ def test_a_model_of_ones_own(tmp_path, tokenizer):
   )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text())
 def test_normalising_twice_changes_nothing(text):
   once = normalise_query(text)

@@ -1,0 +1,232 @@
+"""The prepare stage: from a collection as published to one we train on."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from genret.core import artifacts, collection
+from genret.core.collection import Collection, Query
+from genret.core.errors import ConfigError, suggest
+from genret.core.text import normalise_query
+from genret.corpora import embedded, named
+from genret.corpora.source import Judgement, OnError, Source
+from genret.evaluation import splits
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+  """Which collection is prepared, and how its queries are split.
+
+  Attributes:
+    source: a reader, called with `on_error` (`embedded.squad`, or `beir.read`
+      and `irds.read` with their first argument bound), or a name that
+      `corpora.named.find` knows: "squad", "ir_datasets:ID", a path.
+    splits: our name of a split -> the source's, for those to be prepared;
+      None prepares all under the names they have.
+    on_error: "raise" at the first fault, or "skip" and count.
+    merge_answers: whether queries that read the same share their judgements.
+      False leaves the judgements as they were published.
+    dev_share: of the training texts that become dev where the source has no
+      such split; 0 leaves it without.
+    seed: draws that share.
+  """
+
+  source: Callable[..., Source] | str = embedded.squad
+  splits: Mapping[str, str] | None = None
+  on_error: OnError = "raise"
+  merge_answers: bool = True
+  dev_share: float = 0.05
+  seed: int = 0
+
+  def __post_init__(self):
+    if not 0 <= self.dev_share < 1:
+      raise ConfigError(
+        f"dev_share is at least 0 and below 1; {self.dev_share} came."
+      )
+
+
+def run(config: PrepareConfig, out: Path, *, gin_text: str = "") -> Collection:
+  """Makes the artifact of a collection, or opens it, and prints its counts.
+
+  Documents pass one by one; in memory are ids, query texts and judgements.
+
+  Args:
+    config: what is prepared.
+    out: the artifact's folder.
+    gin_text: the configuration, for the provenance.
+
+  Returns:
+    The collection; its `summary` has the counts.
+
+  Raises:
+    ArtifactError: `out` holds something else.
+    ConfigError: there is no such source or split.
+    DataError: says at which file and line the source is at fault.
+  """
+  out = Path(out)
+  read = config.source
+  source = (named.find(read) if isinstance(read, str) else read)(
+    on_error=config.on_error
+  )
+  chosen = _chosen(config, source)
+  recipe = _recipe(config, source)
+  if artifacts.existing(out, recipe) is None:
+    with artifacts.building(out, recipe, gin_text=gin_text) as folder:
+      _write(folder, config, source=source, chosen=chosen)
+  prepared = Collection.open(out)
+  print(report(prepared))
+  return prepared
+
+
+def report(prepared: Collection) -> str:
+  """Words the counts of a prepared collection, several lines of them."""
+  summary = prepared.summary
+  lines = [
+    f"{prepared.name}: {summary['documents']:,} documents, "
+    f"{summary['queries']:,} queries ({summary['unjudged']:,} in no split)"
+  ]
+  for split in prepared.splits:
+    counts = summary["splits"][split]
+    lines.append(
+      f"  {split}: {counts['queries']:,} queries, "
+      f"{counts['judgements']:,} judgements, "
+      f"{counts['positives']:,} of them positive"
+    )
+  if summary["coverage"] is not None:
+    share = f"{100 * summary['coverage']:.1f} %"
+    lines.append(f"  coverage: {share} of test positives have a training query")
+  lines += [f"  {what}: {n:,}" for what, n in summary["changes"].items() if n]
+  lines += [
+    f"  skipped {what}: {n:,}" for what, n in summary["skipped"].items()
+  ]
+  return "\n".join(lines)
+
+
+def _chosen(
+  config: PrepareConfig, source: Source
+) -> dict[str, Callable[[], Iterator[Judgement]]]:
+  wanted = config.splits or {split: split for split in source.qrels}
+  for split, theirs in wanted.items():
+    if theirs not in source.qrels:
+      raise ConfigError(
+        f"{source.name} has no split {theirs!r}, wanted as {split!r}."
+        + suggest(theirs, source.qrels)
+      )
+    if not split or split != Path(split).name or split.startswith("."):
+      raise ConfigError(f"{split!r} cannot be the name of a split's file.")
+  return {split: source.qrels[theirs] for split, theirs in wanted.items()}
+
+
+def _recipe(config: PrepareConfig, source: Source) -> artifacts.Recipe:
+  return artifacts.Recipe(
+    stage=collection.STAGE,
+    arguments={
+      "name": source.name,
+      "splits": config.splits,
+      "on_error": config.on_error,
+      "merge_answers": config.merge_answers,
+      "dev_share": config.dev_share,
+    },
+    seed=config.seed,
+    inputs=source.origin(),
+    format_version=collection.FORMAT_VERSION,
+  )
+
+
+def _write(
+  folder: Path,
+  config: PrepareConfig,
+  *,
+  source: Source,
+  chosen: Mapping[str, Callable[[], Iterator[Judgement]]],
+) -> None:
+  num_documents = collection.write_corpus(
+    folder, _progress(source.documents(), "documents")
+  )
+  texts: dict[str, str] = {}
+  num_queries = collection.write_queries(
+    folder, _progress(_noted(source.queries(), texts), "queries")
+  )
+  qrels = {
+    split: _collected(_progress(judgements(), f"{split} judgements"))
+    for split, judgements in chosen.items()
+  }
+  final, changes = _arranged(qrels, texts, config)
+  for split, judged in final.items():
+    collection.write_qrels(folder, split, judged)
+  judged_ids = set().union(*final.values())
+  summary = {
+    "documents": num_documents,
+    "queries": num_queries,
+    "unjudged": num_queries - len(judged_ids),
+    "splits": {split: _counts(judged) for split, judged in final.items()},
+    "coverage": _coverage(final),
+    "changes": changes,
+    "skipped": source.skipped(),
+  }
+  artifacts.write_json(folder / collection.SUMMARY, summary)
+
+
+def _arranged(
+  qrels: splits.Splits, texts: splits.Texts, config: PrepareConfig
+) -> tuple[dict[str, collection.Qrels], dict[str, int]]:
+  """Merges answers, keeps splits apart, carves a dev; counts each change."""
+  changes: dict[str, int] = {}
+  if config.merge_answers:
+    merged = splits.merge_answers(qrels, texts)
+    changes["texts whose differing judgements were merged"] = merged.texts
+    changes["train queries joined to one of the same text"] = merged.joined
+    qrels = merged.splits
+  separated = splits.separate(qrels, texts)
+  for split, count in separated.dropped.items():
+    changes[f"{split} queries dropped, their text is in another split"] = count
+  final: dict[str, collection.Qrels] = dict(separated.splits)
+  if "dev" not in final and "train" in final and config.dev_share:
+    carved = splits.carve_dev(
+      final["train"], texts, share=config.dev_share, seed=config.seed
+    )
+    if carved.dev and carved.train:
+      final |= {"train": carved.train, "dev": carved.dev}
+      changes["train queries carved off as dev"] = len(carved.dev)
+  splits.check_disjoint(final, texts)
+  return final, changes
+
+
+def _collected(
+  judgements: Iterable[Judgement],
+) -> dict[str, dict[str, int]]:
+  out: dict[str, dict[str, int]] = {}
+  for item in judgements:
+    out.setdefault(item.query_id, {})[item.docno] = item.grade
+  return out
+
+
+def _noted(queries: Iterable[Query], texts: dict[str, str]) -> Iterator[Query]:
+  """Passes queries on and notes by which text each is compared."""
+  for query in queries:
+    texts[query.query_id] = normalise_query(query.text)
+    yield query
+
+
+def _counts(qrels: collection.Qrels) -> dict[str, int]:
+  grades = [grade for judged in qrels.values() for grade in judged.values()]
+  return {
+    "queries": len(qrels),
+    "judgements": len(grades),
+    "positives": sum(grade >= 1 for grade in grades),
+  }
+
+
+def _coverage(final: splits.Splits) -> float | None:
+  if not {"train", "test"} <= final.keys():
+    return None
+  return splits.coverage(final["train"], final["test"])
+
+
+def _progress(items: Iterable[T], what: str) -> Iterable[T]:
+  return tqdm(items, desc=what, unit=" items", delay=2, leave=False)
