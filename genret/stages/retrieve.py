@@ -21,16 +21,12 @@ class RetrieveConfig:
   """Which queries to search, how deep, with what.
 
   Attributes:
-    model_dir: A model folder.
-    collection: Folder of the prepared collection whose queries are searched.
     split: Whose queries: `train`, `dev`, `test`.
     k: Documents a query.
     num_beams: Docids kept a step; None for `k`.
     checkpoint: `best`, `newest`, or a step.
   """
 
-  model_dir: str
-  collection: str
   split: str = "test"
   k: int = 100
   num_beams: int | None = None
@@ -52,11 +48,18 @@ class Retrieved:
   seconds: float
 
 
-def run(config: RetrieveConfig, out: Path | None = None) -> Retrieved:
+def run(
+  config: RetrieveConfig,
+  model_dir: Path,
+  collection: Collection,
+  out: Path | None = None,
+) -> Retrieved:
   """Searches all queries of a split and writes a TREC run file.
 
   Args:
     config: The settings.
+    model_dir: A model folder.
+    collection: Whose queries are searched.
     out: The run file; None for `runs/<collection>-<split>.trec` in the model
       folder.
 
@@ -66,24 +69,20 @@ def run(config: RetrieveConfig, out: Path | None = None) -> Retrieved:
   Raises:
     UserError: If the documents of the collection are not the model's.
   """
-  collection = Collection.open(Path(config.collection))
-  retriever = Retriever.load(config.model_dir, checkpoint=config.checkpoint)
+  retriever = Retriever.load(model_dir, checkpoint=config.checkpoint)
   if tuple(retriever.table.docnos) != collection.docnos:
     raise UserError(
-      f"The model in {config.model_dir} indexes other documents than those"
-      f" of {collection.name} in {config.collection}."
+      f"The model in {model_dir} indexes other documents than those of"
+      f" {collection.name} in {collection.root}."
     )
   queries = list(collection.queries(config.split))
-  name = Path(config.model_dir).name
   started = time.monotonic()
   found: dict[str, list[runs.Hit]] = {}
-  for chunk in _chunks(queries, f"retrieve {name}"):
+  for chunk in _chunks(queries, f"retrieve {model_dir.name}"):
     found |= retriever.run(chunk, k=config.k, num_beams=config.num_beams)
   seconds = time.monotonic() - started
   path = out or (
-    Path(config.model_dir)
-    / model_folder.RUNS
-    / f"{collection.name}-{config.split}.trec"
+    model_dir / model_folder.RUNS / f"{collection.name}-{config.split}.trec"
   )
   runs.write_trec(path, found, tag=f"genret-{retriever.spec.scheme}")
   return Retrieved(path=path, num_queries=len(queries), seconds=seconds)

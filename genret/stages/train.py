@@ -11,7 +11,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from genret.core import artifacts
+from genret.core import artifacts, atomic
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError
@@ -65,9 +65,7 @@ class TrainConfig:
   Attributes:
     model: The T5's shape; its docid vocabulary is taken from the docids.
     mixture: A seqio mixture or its name, or a function that builds one from
-      the opened collection and docids.
-    collection: Folder of the prepared collection.
-    docids: Folder of the docids.
+      the collection and the docid table.
     task_feature_lengths: Longest `inputs` and `targets` in a row of a batch;
       when packing, a row holds several examples.
     batch_size: Rows a step.
@@ -84,8 +82,6 @@ class TrainConfig:
 
   model: T5Config
   mixture: Any
-  collection: str
-  docids: str
   task_feature_lengths: Mapping[str, int]
   loop: LoopConfig
   batch_size: int = 128
@@ -112,13 +108,23 @@ class ConfigText:
   operative: str = ""
 
 
+NO_TEXT = ConfigText()
+
+
 def run(
-  config: TrainConfig, out: Path, *, text: ConfigText = ConfigText()
+  config: TrainConfig,
+  collection: Collection,
+  docids: Path,
+  out: Path,
+  *,
+  text: ConfigText = NO_TEXT,
 ) -> Path:
   """Trains to the last step, going on from the newest whole checkpoint.
 
   Args:
     config: The run.
+    collection: What is indexed, and whose dev queries judge the run.
+    docids: Folder of the docids of that collection.
     out: The model folder, new or of this very run.
     text: The gin text to keep beside the run.
 
@@ -130,17 +136,23 @@ def run(
     DivergedError: If the loss stops being a number.
   """
   out = Path(out)
-  collection = Collection.open(Path(config.collection))
-  table = DocidTable.load(Path(config.docids))
+  table = DocidTable.load(docids)
   _check_documents(collection, table)
   mixture = config.mixture
   if callable(mixture):
     mixture = mixture(collection, table)
-  recipe = _recipe(config, getattr(mixture, "name", mixture), collection)
+  recipe = _recipe(
+    config,
+    mixture=getattr(mixture, "name", mixture),
+    inputs={
+      "collection": collection.identity,
+      "docids": artifacts.identity(docids),
+    },
+  )
   started = time.time()
   if artifacts.begin(out, recipe) is not None:
     return out
-  spec = _lay_out(config, table, out, text=text)
+  spec = _lay_out(config, docids, out, text=text)
   retriever = _untrained_retriever(spec, out)
   dev = config.dev if "dev" in collection.splits else None
   checkpoints = Checkpoints(
@@ -188,10 +200,10 @@ def _check_documents(collection: Collection, table: DocidTable) -> None:
 
 
 def _recipe(
-  config: TrainConfig, mixture: str, collection: Collection
+  config: TrainConfig, *, mixture: str, inputs: Mapping[str, str]
 ) -> artifacts.Recipe:
   """What sets this run apart from another, without paths and devices."""
-  skipped = {"mixture", "collection", "docids", "mesh", "seed"}
+  skipped = {"mixture", "mesh", "seed"}
   arguments = {
     field.name: getattr(config, field.name)
     for field in dataclasses.fields(config)
@@ -201,21 +213,19 @@ def _recipe(
     stage=STAGE,
     arguments={**arguments, "mixture": mixture},
     seed=config.seed,
-    inputs={
-      "collection": collection.identity,
-      "docids": artifacts.identity(Path(config.docids)),
-    },
+    inputs=inputs,
   )
 
 
 def _lay_out(
   config: TrainConfig,
-  table: DocidTable,
+  docids: Path,
   out: Path,
   *,
   text: ConfigText,
 ) -> ModelSpec:
   """Writes all of a model folder that is known before training."""
+  table = DocidTable.load(docids)
   own = not table.text_vocabulary
   model = dataclasses.replace(
     config.model,
@@ -226,17 +236,18 @@ def _lay_out(
     model=model,
     num_symbols=table.vocab_size,
     scheme=table.scheme,
-    docids=model_folder.codes_hash(Path(config.docids)),
+    docids=model_folder.codes_hash(docids),
     input_length=config.input_length,
     scoring=config.scoring,
     dev_measure=config.dev.measure if config.dev else None,
   )
-  docids = out / model_folder.DOCIDS
-  if not docids.exists():
-    shutil.copytree(config.docids, docids)
-  trie = out / model_folder.TRIE
-  if not trie.exists():
-    Trie.build(table.codes, table.vocab_size).save(trie)
+  atomic.fill(
+    out / model_folder.DOCIDS, lambda folder: shutil.copytree(docids, folder)
+  )
+  atomic.fill(
+    out / model_folder.TRIE,
+    lambda folder: Trie.build(table.codes, table.vocab_size).save(folder),
+  )
   spec.save(out)
   artifacts.write_text(out / CONFIG, text.given)
   artifacts.write_text(out / OPERATIVE_CONFIG, text.operative)

@@ -136,7 +136,7 @@ class Program:
       loss=sums.total / weight,
       cross_entropy=sums.cross_entropy / weight,
       accuracy=sums.correct / weight,
-      grad_norm=optax.global_norm(grads),
+      grad_norm=optax.tree.norm(grads),
       examples=count_examples(batch),
     )
     state = TrainState(

@@ -9,9 +9,9 @@ from genret.training.checkpoints import Checkpoints
 
 
 @pytest.fixture
-def folder(tmp_path, program):
+def folder(tmp_path, initial):
   """Checkpoints of five steps, of which the second is the best."""
-  state = program.init_state()
+  state = initial
   checkpoints = Checkpoints(tmp_path / "checkpoints", measure="RR@10")
   for step, value in enumerate([0.1, 0.5, 0.3, 0.2, None], start=1):
     checkpoints.save(
@@ -30,24 +30,21 @@ def test_keeps_the_newest_two_and_the_best(folder):
   assert checkpoints.newest == 5
 
 
-def test_everything_comes_back_bit_for_bit(folder, program):
+def test_everything_comes_back_bit_for_bit(folder, initial):
   checkpoints = Checkpoints(folder, measure="RR@10", read_only=True)
-  state = program.init_state()
-  restored = checkpoints.restore(state, 4)
+  restored = checkpoints.restore(initial, 4)
   assert int(restored.step) == 4
-  jax.tree.map(np.testing.assert_array_equal, restored.params, state.params)
+  jax.tree.map(np.testing.assert_array_equal, restored.params, initial.params)
   jax.tree.map(
-    np.testing.assert_array_equal, restored.opt_state, state.opt_state
+    np.testing.assert_array_equal, restored.opt_state, initial.opt_state
   )
   assert checkpoints.restore_position(4) == {"batches": 4}
 
 
-def test_parameters_alone_come_back_as_arrays(folder, program):
+def test_parameters_alone_come_back_as_arrays(folder, initial):
   params = Checkpoints(folder, measure="RR@10").restore_params(2)
   assert isinstance(jax.tree.leaves(params)[0], np.ndarray)
-  jax.tree.map(
-    np.testing.assert_array_equal, params, program.init_state().params
-  )
+  jax.tree.map(np.testing.assert_array_equal, params, initial.params)
 
 
 def test_a_missing_step_is_named_with_those_there(folder):

@@ -7,7 +7,7 @@ from genret.models.t5 import T5, T5Config
 from genret.training.losses import Loss
 from genret.training.optimizers import Adafactor, Schedule
 from genret.training.partitioning import MeshShape
-from genret.training.step import Program
+from genret.training.step import Program, TrainState
 
 CONFIG = T5Config(
   vocab_size=64,
@@ -56,6 +56,17 @@ def make_batch(rows: int = 8) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def program() -> Program:
   return make_program()
+
+
+@pytest.fixture(scope="session")
+def initial(program) -> TrainState:
+  """The state before the first step; a step would consume it: copy it."""
+  return program.init_state()
+
+
+@pytest.fixture(scope="session")
+def step(program, initial):
+  return program.compile_step(initial)
 
 
 @pytest.fixture(scope="session")

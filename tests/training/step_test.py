@@ -7,14 +7,20 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+from genret.training.step import count_examples
 
 HERE = Path(__file__).parent
 
 
-def test_steps_learn_a_batch_by_heart(program, batch):
-  state = program.init_state()
-  step = program.compile_step(state)
+def _copy(state):
+  return jax.tree.map(jnp.copy, state)
+
+
+def test_steps_learn_a_batch_by_heart(initial, step, batch):
+  state = _copy(initial)
   losses = []
   for _ in range(60):
     state, metrics = step(state, jax.device_put(batch))
@@ -24,16 +30,13 @@ def test_steps_learn_a_batch_by_heart(program, batch):
   assert float(metrics.examples) == 16
 
 
-def test_the_same_step_twice_gives_the_same_bits(program, batch):
-  step = program.compile_step(program.init_state())
-  once, _ = step(program.init_state(), jax.device_put(batch))
-  again, _ = step(program.init_state(), jax.device_put(batch))
+def test_the_same_step_twice_gives_the_same_bits(initial, step, batch):
+  once, _ = step(_copy(initial), jax.device_put(batch))
+  again, _ = step(_copy(initial), jax.device_put(batch))
   jax.tree.map(np.testing.assert_array_equal, once, again)
 
 
 def test_padded_batches_count_rows_with_a_target(batch):
-  from genret.training.step import count_examples
-
   padded = {k: v for k, v in batch.items() if "segment" not in k}
   padded["decoder_loss_weights"] = padded["decoder_loss_weights"].copy()
   padded["decoder_loss_weights"][0] = 0
@@ -48,6 +51,7 @@ def test_a_sharded_step_equals_an_unsharded_one():
     | {
       "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
       "JAX_PLATFORMS": "cpu",
+      "PYTHONPATH": str(HERE.parents[1]),
     },
     capture_output=True,
     text=True,

@@ -1,0 +1,161 @@
+"""The main job: a collection to trained retrievers, beside their baselines."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from genret.core import artifacts
+from genret.core.collection import Collection
+from genret.core.errors import ConfigError
+from genret.embeddings.store import EmbeddingStore
+from genret.stages import (
+  baselines,
+  docids,
+  embed,
+  evaluate,
+  prepare,
+  retrieve,
+  train,
+)
+from genret.stages.baselines import BaselinesConfig
+from genret.stages.docids import DocidsConfig
+from genret.stages.embed import EmbedConfig
+from genret.stages.evaluate import EvaluateConfig, Report
+from genret.stages.prepare import PrepareConfig
+from genret.stages.retrieve import RetrieveConfig
+from genret.stages.train import NO_TEXT, ConfigText, TrainConfig
+
+METRICS = evaluate.METRICS
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+  """One generative retriever of the table.
+
+  Attributes:
+    docids: What its docids are.
+    train: How it is trained.
+    embeddings: Whether its docids are made from document vectors.
+  """
+
+  docids: DocidsConfig
+  train: TrainConfig
+  embeddings: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QuickstartConfig:
+  """The whole job.
+
+  Attributes:
+    prepare: Which collection.
+    baselines: What stands beside the generative rows.
+    embed: Where document vectors come from.
+    rows: Name in the table -> generative retriever.
+    retrieve: How they are searched.
+    evaluate: What is measured.
+  """
+
+  prepare: PrepareConfig
+  baselines: BaselinesConfig
+  embed: EmbedConfig
+  rows: Mapping[str, Row]
+  retrieve: RetrieveConfig
+  evaluate: EvaluateConfig
+
+  def __post_init__(self):
+    splits = {
+      part.split for part in (self.baselines, self.retrieve, self.evaluate)
+    }
+    if len(splits) > 1:
+      raise ConfigError(
+        "Baselines, retrieval and evaluation are of one split; these are of"
+        f" {', '.join(sorted(splits))}."
+      )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finished:
+  """What a quickstart came to.
+
+  Attributes:
+    report: The figures.
+    metrics: Their file.
+    models: Name of each generative row -> its model folder.
+    seconds: Wall time of this run; parts that stood already cost nothing.
+  """
+
+  report: Report
+  metrics: Path
+  models: Mapping[str, Path]
+  seconds: float
+
+
+def run(
+  config: QuickstartConfig, workdir: Path, *, text: ConfigText = NO_TEXT
+) -> Finished:
+  """Runs every stage in turn; what stands in the folder is not made again.
+
+  Args:
+    config: The job.
+    workdir: Where everything goes: `collection/`, `baselines/`, `docids/`,
+      `models/`, `evaluation/`, and a copy of `metrics.json` and `table.txt`.
+    text: The gin text, kept beside each model.
+
+  Returns:
+    The figures and where they are.
+  """
+  started = time.monotonic()
+  workdir = Path(workdir)
+  total = 3 + len(config.rows)
+  _headline(1, total, "the collection")
+  collection = prepare.run(config.prepare, workdir / "collection")
+  _headline(2, total, "baselines: BM25 and a bag of subwords")
+  runs = baselines.run(config.baselines, collection, workdir / "baselines")
+  models = {}
+  for number, (name, row) in enumerate(config.rows.items(), start=3):
+    _headline(number, total, f"T5 with {name} docids")
+    models[name] = _train(name, row, config, collection, workdir, text)
+    found = retrieve.run(config.retrieve, models[name], collection)
+    runs[name] = found.path
+  _headline(total, total, "evaluation")
+  out = workdir / "evaluation"
+  report = evaluate.run(config.evaluate, collection, runs, out=out)
+  for file in (evaluate.METRICS, evaluate.TABLE):
+    artifacts.write_text(workdir / file, (out / file).read_text("utf-8"))
+  return Finished(
+    report=report,
+    metrics=workdir / METRICS,
+    models=models,
+    seconds=time.monotonic() - started,
+  )
+
+
+def _train(
+  name: str,
+  row: Row,
+  config: QuickstartConfig,
+  collection: Collection,
+  workdir: Path,
+  text: ConfigText,
+) -> Path:
+  """Makes the docids of a row and trains its model; returns the folder."""
+  folder = workdir / "docids" / name
+  store = (
+    _vectors(config.embed, collection, workdir) if row.embeddings else None
+  )
+  docids.run(row.docids, collection, store, out=folder)
+  return train.run(
+    row.train, collection, folder, workdir / "models" / name, text=text
+  )
+
+
+def _vectors(
+  config: EmbedConfig, collection: Collection, workdir: Path
+) -> EmbeddingStore:
+  return embed.run(config, collection, workdir / "embeddings")
+
+
+def _headline(number: int, total: int, what: str) -> None:
+  print(f"\n[{number}/{total}] {what}", flush=True)
