@@ -25,6 +25,7 @@ gin:
 """
 
 
+_METAVARS = {str: "TEXT", int: "INT", float: "FLOAT"}
 # Parameters of stages that take the gin text rather than a setting.
 _TEXTS = {"gin_text", "text"}
 
@@ -36,7 +37,7 @@ class Flag:
   Attributes:
     name: Without dashes, the macro's name in lower case.
     help: What it means, in a phrase.
-    type: str, int or float.
+    type: str, int, float, or a function from text to a gin literal.
   """
 
   name: str
@@ -118,7 +119,7 @@ class StageCommand:
     for flag in self.flags:
       group.add_argument(
         f"--{flag.name}",
-        metavar=getattr(flag.type, "__name__", "value").upper(),
+        metavar=_METAVARS.get(flag.type, "VALUE"),
         type=flag.type,
         help=f"{flag.help} (%%{flag.macro})",
       )
@@ -137,6 +138,7 @@ class StageCommand:
       UserError: If something given is wrong; nothing has been written then.
     """
     from genret.cli import gin_setup
+    from genret.cli.gin_types import annotations
 
     rest, settings = gin_setup.split(arguments)
     given = self.parser().parse(rest)
@@ -154,11 +156,16 @@ class StageCommand:
     )
     stage = importlib.import_module(self.stage).run
     texts = _TEXTS & set(inspect.signature(stage).parameters)
-    values = gin_setup.arguments(configuration, stage, filled=tuple(texts))
+    values = gin_setup.arguments(
+      configuration,
+      stage,
+      filled=tuple(texts),
+      flags=[flag.macro for flag in self.flags],
+    )
     if "gin_text" in texts:
       values["gin_text"] = configuration.text(stage)
     if "text" in texts:
-      values["text"] = gin_setup.annotations(stage)["text"](
+      values["text"] = annotations(stage)["text"](
         given=configuration.text(), operative=configuration.text(stage)
       )
     print(self.report(stage(**values), values))

@@ -7,10 +7,11 @@ where, and what to do.
 
 import difflib
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from genret.cli.gin_config import Configuration, Use, leaves
+from genret.cli.gin_inputs import given_as
 from genret.cli.gin_names import parameters
 from genret.cli.gin_reader import Binding, Macro
 from genret.cli.gin_types import advice, annotations, describe, fits
@@ -23,8 +24,8 @@ def check(
   configuration: Configuration,
   root: Any,
   *,
-  filled: Iterable[str] = (),
-  openable: Sequence[str] = (),
+  filled: Container[str] = (),
+  flags: Container[str] = (),
 ) -> None:
   """Refuses a configuration that cannot be right.
 
@@ -32,7 +33,7 @@ def check(
     configuration: All bindings.
     root: The stage's function, whose arguments it describes.
     filled: Parameters of `root` that the command fills in itself.
-    openable: Parameters of `root` that are given as a path and opened.
+    flags: Macros that have a plain flag, in lower case, to name in messages.
 
   Raises:
     ConfigError: The first fault found.
@@ -46,51 +47,59 @@ def check(
     )
   for use in uses:
     for binding in configuration.bound(use.target, use.scope).values():
-      _check_set(configuration, binding, unused)
+      if (fault := _unset(configuration, binding)) is not None:
+        name, message = fault
+        raise ConfigError(f"{message}{_how_to_set(name, unused, flags)}")
+  given = given_as(root)
   for use in uses:
     for binding in configuration.bound(use.target, use.scope).values():
-      opened = use.target is root and binding.parameter in openable
-      expected = annotations(use.target).get(binding.parameter, Any)
-      _check_type(configuration, binding, str if opened else expected)
+      hints = annotations(use.target) if use.target is not root else given
+      _check_type(configuration, binding, hints.get(binding.parameter, Any))
   for use in uses:
     _check_complete(configuration, use, filled if use.target is root else ())
   if unused:
     raise ConfigError(_about_unused(unused[0], configuration, root))
 
 
-def _check_set(
-  configuration: Configuration, binding: Binding, unused: Sequence[Binding]
-) -> None:
-  """Refuses a macro without a value, however many macros lead to it."""
+def _unset(
+  configuration: Configuration, binding: Binding
+) -> tuple[str, str] | None:
+  """Returns the name of a macro without a value, and what to say of it.
+
+  Looks through all macros that lead on from the binding.
+  """
   for leaf in leaves(binding.value):
     if not isinstance(leaf, Macro):
       continue
-    macro = configuration.macro(leaf.name)
     if leaf.name == UNSET:
-      raise ConfigError(
-        f"{binding.place}: {binding.text} is required and not set."
-        f"{_how_to_set(binding.text, unused)}"
-      )
+      message = f"{binding.place}: {binding.text} is required and not set."
+      return binding.text, message
+    macro = configuration.macro(leaf.name)
     if macro is None:
-      raise ConfigError(
+      message = (
         f"{binding.place}: {binding.text} reads {leaf}, which is not set."
-        f"{_how_to_set(leaf.name, unused)}"
       )
-    _check_set(configuration, macro, unused)
+      return leaf.name, message
+    if (fault := _unset(configuration, macro)) is not None:
+      return fault
+  return None
 
 
-def _how_to_set(name: str, unused: Sequence[Binding]) -> str:
+def _how_to_set(
+  name: str, unused: Sequence[Binding], flags: Container[str]
+) -> str:
   """Names the flag, and what was set by a name like it."""
   near = difflib.get_close_matches(
     name, [b.text for b in unused if b.target is None], n=1
   )
   if near:
     return f" {near[0]} is set, but nothing reads it: did you mean {name}?"
-  return f" Set it with --gin.{name}=VALUE."
+  plain = name.lower() if name in flags else f"gin.{name}"
+  return f" Set it with --{plain}=VALUE."
 
 
 def _check_complete(
-  configuration: Configuration, use: Use, filled: Iterable[str]
+  configuration: Configuration, use: Use, filled: Container[str]
 ) -> None:
   """Refuses a call that lacks a parameter without default."""
   if not use.evaluate:

@@ -5,17 +5,13 @@ flags for common macros (`--model_dir=x` is `--gin.MODEL_DIR="'x'"`).
 """
 
 import dataclasses
-import inspect
-import typing
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from genret.cli import gin_checks, gin_files, gin_reader
+from genret.cli import gin_checks, gin_files, gin_inputs, gin_reader
 from genret.cli.gin_config import Configuration
 from genret.cli.gin_names import Names, Seen
 from genret.cli.gin_reader import Binding
-from genret.cli.gin_types import annotations
 from genret.core.errors import ConfigError
 
 PREFIX = "--gin."
@@ -100,6 +96,7 @@ def arguments(
   stage: Callable[..., Any],
   *,
   filled: Sequence[str] = (),
+  flags: Sequence[str] = (),
 ) -> dict[str, Any]:
   """Checks a configuration and builds the arguments of a stage from it.
 
@@ -110,34 +107,11 @@ def arguments(
     configuration: What the files and flags say.
     stage: The stage's function.
     filled: Parameters that the caller fills in itself.
+    flags: Macros that have a plain flag.
 
   Raises:
     ConfigError: If the configuration cannot be right.
     ArtifactError: If an input is no artifact of the wanted kind.
   """
-  hints = annotations(stage)
-  openers = {
-    name: opener
-    for name in inspect.signature(stage).parameters
-    if (opener := _opener(hints.get(name))) is not None
-  }
-  gin_checks.check(configuration, stage, filled=filled, openable=openers)
-  built = configuration.build(stage)
-  return {
-    name: openers[name](value)
-    if name in openers and value is not None
-    else value
-    for name, value in built.items()
-  }
-
-
-def _opener(hint: Any) -> Callable[[str], Any] | None:
-  """Returns how to make what is annotated from a path, if it is made so."""
-  for arm in typing.get_args(hint) or (hint,):
-    if arm is Path:
-      return lambda text: Path(text).expanduser()
-    for name in ("open", "load"):
-      method = getattr(arm, name, None)
-      if inspect.isclass(arm) and inspect.ismethod(method):
-        return lambda text, method=method: method(Path(text).expanduser())
-  return None
+  gin_checks.check(configuration, stage, filled=filled, flags=flags)
+  return gin_inputs.opened(stage, configuration.build(stage))

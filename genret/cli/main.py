@@ -11,7 +11,16 @@ import genret
 from genret.core.errors import UserError
 
 # Name -> what it does, in the order of the pipeline. Each has a module here.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+  "quickstart": "the main job: a real collection to trained retrievers",
+  "prepare": "make a collection ready to train and search on",
+  "embed": "turn documents into vectors",
+  "docids": "give each document its identifier",
+  "train": "train a model to write docids",
+  "retrieve": "search queries with a model",
+  "baselines": "search queries with BM25 and a bag of subwords",
+  "evaluate": "measure run files, beside each other",
+}
 
 _WRONG = 2
 _INTERRUPTED = 130

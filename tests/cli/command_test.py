@@ -104,7 +104,7 @@ def test_help_teaches(command, capsys):
   for part in (
     "usage: genret sample [flags]",
     "Runs the sample stage.",
-    "--corpus STR",
+    "--corpus TEXT",
     "how long (%STEPS)",
     "--gin_search_paths=A,B",
     "runs/sample.gin",

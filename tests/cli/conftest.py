@@ -1,9 +1,10 @@
+import json
 import sys
 import textwrap
 
 import pytest
 
-from genret.cli import gin_setup
+from genret.cli import gin_setup, main
 
 # A stage small enough to see through, with one of everything that gin files
 # of genret use: nested dataclasses, functions passed on, an opened artifact.
@@ -131,3 +132,48 @@ def build(stage, load):
     )
 
   return build
+
+
+BIRDS = {
+  "heron": "A grey heron stands still in shallow water and waits for fish.",
+  "swift": "The swift sleeps on the wing and hardly ever lands.",
+  "wren": "The wren is a very small bird with a very loud song.",
+  "kite": "A red kite steers with its forked tail.",
+  "dipper": "The dipper walks under water along the bed of a stream.",
+  "owl": "The barn owl finds a mouse in the dark by ear.",
+}
+QUERIES = {
+  "train": {"q1": "which bird waits for fish", "q2": "who sleeps on the wing"},
+  "dev": {"q3": "small bird with a loud song"},
+  "test": {"q4": "bird that steers with its tail", "q5": "walks under water"},
+}
+ANSWERS = dict(zip("q1 q2 q3 q4 q5".split(), BIRDS, strict=False))
+
+
+@pytest.fixture(scope="session")
+def birds(tmp_path_factory):
+  """A folder in BEIR's layout: six documents and five queries."""
+  root = tmp_path_factory.mktemp("source") / "birds"
+  (root / "qrels").mkdir(parents=True)
+  documents = [{"_id": i, "title": i, "text": t} for i, t in BIRDS.items()]
+  queries = [
+    {"_id": i, "text": text}
+    for split in QUERIES.values()
+    for i, text in split.items()
+  ]
+  for name, rows in (("corpus", documents), ("queries", queries)):
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (root / f"{name}.jsonl").write_text(lines)
+  for split, asked in QUERIES.items():
+    lines = "".join(f"{i}\t{ANSWERS[i]}\t1\n" for i in asked)
+    head = "query-id\tcorpus-id\tscore\n"
+    (root / "qrels" / f"{split}.tsv").write_text(head + lines)
+  return root
+
+
+@pytest.fixture(scope="session")
+def collection(birds, tmp_path_factory):
+  """The birds as `genret prepare` makes them."""
+  out = tmp_path_factory.mktemp("prepared") / "birds"
+  assert main.main(["prepare", f"--source={birds}", f"--out={out}"]) == 0
+  return out

@@ -9,7 +9,10 @@ from genret.core.errors import ConfigError
 
 WRONG = [
   # An unset macro.
-  ({"CORPUS": "%gin.REQUIRED"}, "CORPUS is required and not set"),
+  (
+    {"CORPUS": "%gin.REQUIRED"},
+    "CORPUS is required and not set. Set it with --gin.CORPUS=VALUE",
+  ),
   ({"STEPS": "%STEPPS"}, "reads %STEPPS, which is not set"),
   # Macros and bindings that nobody consumes.
   ({"STEPZ": "5"}, "STEPZ has no effect: nothing reads it. Did you mean 'STEP"),

@@ -1,9 +1,136 @@
+"""Finding gin files, and every file that ships: read, checked, built."""
+
+import dataclasses
+import importlib
 import pathlib
 
+import gin
+import jax
+import jax.numpy as jnp
 import pytest
 
-from genret.cli import gin_files
+from genret.cli import gin_checks, gin_files, gin_reader, gin_setup, main
+from genret.cli.gin_names import Seen
 from genret.core.errors import ConfigError
+from genret.models.sizes import SIZES
+from genret.models.t5 import T5
+
+SHIPPED = sorted(
+  path.relative_to(gin_files.shipped()).as_posix()
+  for path in gin_files.shipped().rglob("*.gin")
+)
+# The command whose run file a file of each folder is given after.
+COMMAND_OF = {
+  "collections": "prepare",
+  "docids": "docids",
+  "models": "train",
+  "tasks": "train",
+}
+# What required macros are set to, where 'x' will not do.
+PLACEHOLDERS = {"RUNS": "{'mine': 'mine.trec'}"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shipped:
+  """A shipped file as a command reads it."""
+
+  stage: object
+  files: list[str]
+  settings: list[gin_setup.Setting]
+
+  @classmethod
+  def of(cls, name):
+    folder, stem = name.removesuffix(".gin").split("/")
+    run = COMMAND_OF.get(folder, stem)
+    command = importlib.import_module(f"genret.cli.{run}").COMMAND
+    files = [command.run_file, *([name] if folder != "runs" else [])]
+    required = [
+      gin_setup.Setting(
+        name=binding.text,
+        value=PLACEHOLDERS.get(binding.text, "'x'"),
+        flag=f"--gin.{binding.text}",
+      )
+      for binding in gin_setup.load(files, []).final
+      if binding.value == gin_reader.Macro(name=gin_checks.UNSET)
+    ]
+    stage = importlib.import_module(command.stage).run
+    return cls(stage=stage, files=files, settings=required)
+
+  def build(self):
+    loaded = gin_setup.load(self.files, self.settings)
+    texts = ("text", "gin_text")
+    gin_checks.check(loaded, self.stage, filled=texts)
+    return loaded.build(self.stage)
+
+  def built_by_gin(self):
+    with gin.config.interactive_mode(), gin.unlock_config():
+      gin.clear_config()
+      gin.add_config_file_search_path(str(gin_files.shipped()))
+      for file in self.files:
+        gin.parse_config_file(file)
+      gin.parse_config([f"{s.name} = {s.value}" for s in self.settings])
+      built = gin.get_bindings(self.stage)
+      gin.clear_config()
+    return built
+
+
+def without_functions(value):
+  """Replaces functions, which gin wraps, by their names."""
+  if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    return (type(value).__name__, without_functions(vars(value)))
+  if isinstance(value, dict):
+    return {k: without_functions(v) for k, v in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [without_functions(item) for item in value]
+  function = getattr(value, "func", value)
+  return getattr(function, "__qualname__", function)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_file_reads_by_itself(name):
+  path = gin_files.shipped() / name
+  assert list(gin_reader.read_file(path, (), Seen()))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_file_builds_what_gin_builds(name):
+  shipped = Shipped.of(name)
+  ours, theirs = shipped.build(), shipped.built_by_gin()
+  assert without_functions(ours) == without_functions(theirs)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_has_a_file_and_a_shape(size):
+  built = Shipped.of(f"models/t5_1_1_{size}.gin").build()["config"].model
+  assert built == SIZES[size]
+  tokens = jnp.zeros((2, 3), jnp.int32)
+  model = T5(dataclasses.replace(built, docid_vocab_size=12, docid_length=3))
+  shapes = jax.eval_shape(
+    lambda key: model.init(key, tokens, tokens), jax.random.key(0)
+  )
+  head = shapes["params"]["decoder"]["logits_dense"]["kernel"]
+  assert head.shape == (built.emb_dim, 128)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_file_opens_with_what_it_is(name):
+  text = (gin_files.shipped() / name).read_text()
+  assert text.startswith("# ")
+  assert max(map(len, text.splitlines())) <= 80
+
+
+def test_every_command_has_a_run_file():
+  assert {f"runs/{name}.gin" for name in main.COMMANDS} <= set(SHIPPED)
+
+
+def test_collections_name_data_sets_that_exist():
+  ir_datasets = pytest.importorskip("ir_datasets")
+  source = Shipped.of("collections/msmarco_passage.gin").build()
+  keywords = source["config"].source.keywords
+  for dataset in [keywords["dataset_id"], *keywords["splits"].values()]:
+    assert ir_datasets.load(dataset)
+  scifact = Shipped.of("collections/scifact.gin").build()["config"].source
+  assert ir_datasets.load(scifact.removeprefix("ir_datasets:"))
 
 
 def test_current_folder_comes_first(tmp_path, monkeypatch):

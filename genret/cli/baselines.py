@@ -1,0 +1,27 @@
+"""`genret baselines`: what a generative retriever is measured against."""
+
+from genret.cli.command import Flag, StageCommand
+
+COMMAND = StageCommand(
+  name="baselines",
+  stage="genret.stages.baselines",
+  description="""\
+Searches the queries of a prepared collection with BM25 (as is, tuned on dev,
+and with training queries appended to their documents) and with a bag-of-
+subwords softmax over documents. Each row is a folder with run.trec and
+settings.json.""",
+  example="""\
+  genret baselines --collection=data/squad --out=data/squad-baselines""",
+  flags=(
+    Flag(name="collection", help="a folder of genret prepare"),
+    Flag(name="out", help="the folder of the rows"),
+    Flag(name="split", help="whose queries: train, dev or test"),
+    Flag(name="k", help="documents a query", type=int),
+  ),
+  report=lambda runs, given: (
+    "\n".join(f"wrote {path}" for path in runs.values())
+    + f"\nnext: genret evaluate --collection={given['collection'].root}"
+    f" --out=RESULTS \\\n  --runs="
+    + ",".join(f"{row}={path}" for row, path in runs.items())
+  ),
+)

@@ -1,0 +1,30 @@
+"""`genret docids`: an identifier for every document."""
+
+from genret.cli.command import Flag, StageCommand
+
+COMMAND = StageCommand(
+  name="docids",
+  stage="genret.stages.docids",
+  description="""\
+Gives each document of a prepared collection its docid, the row of symbols that
+the model will write. Atomic unless a file of docids/ says otherwise: atomic,
+naive, sequential, docno, semantic. Semantic docids need --embeddings. Figures
+of their quality are printed and stand beside them in quality.json.""",
+  example="""\
+  genret docids --collection=data/squad --out=data/squad-atomic
+  genret docids --gin_file=runs/docids.gin --gin_file=docids/semantic.gin \\
+    --collection=data/squad --embeddings=data/squad-vectors \\
+    --out=data/squad-semantic""",
+  flags=(
+    Flag(name="collection", help="a folder of genret prepare"),
+    Flag(name="out", help="the folder of the docids"),
+    Flag(name="embeddings", help="a folder of genret embed"),
+    Flag(name="seed", help="of schemes that draw", type=int),
+  ),
+  report=lambda table, given: (
+    f"wrote {given['out']}: {table.num_documents:,} {table.scheme} docids of"
+    f" length {table.length} over {table.vocab_size:,} symbols\n"
+    f"next: genret train --collection={given['collection'].root}"
+    f" --docids={given['out']} --model_dir=MODEL"
+  ),
+)

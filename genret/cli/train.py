@@ -1,0 +1,39 @@
+"""`genret train`: a model folder from a collection and its docids."""
+
+from genret.cli.command import Flag, StageCommand
+
+COMMAND = StageCommand(
+  name="train",
+  stage="genret.stages.train",
+  description="""\
+Trains a T5 to write the docids of a collection's documents, judging itself on
+dev queries by real retrieval. The model folder holds all that a search needs:
+model.json, docids, trie, checkpoints; and the configuration, event files for
+TensorBoard. Killed at any moment, the same command goes on from the last whole
+checkpoint and ends with the same parameters.""",
+  example="""\
+  genret train --collection=data/squad --docids=data/squad-atomic \\
+    --model_dir=models/squad-atomic
+  genret train --gin_file=runs/train.gin \\
+    --gin_file=models/t5_1_1_small.gin --gin_file=tasks/daq_labelled.gin \\
+    --collection=data/squad --docids=data/squad-semantic \\
+    --model_dir=models/squad-semantic --train_steps=20000""",
+  flags=(
+    Flag(name="collection", help="a folder of genret prepare"),
+    Flag(name="docids", help="a folder of genret docids"),
+    Flag(name="model_dir", help="the model folder"),
+    Flag(name="train_steps", help="optimizer steps", type=int),
+    Flag(name="batch_size", help="rows a step", type=int),
+    Flag(name="learning_rate", help="at the end of the warm-up", type=float),
+    Flag(name="dropout_rate", help="of every layer", type=float),
+    Flag(name="eval_period", help="steps between evaluations", type=int),
+    Flag(
+      name="seed", help="of parameters, dropout, order of examples", type=int
+    ),
+  ),
+  report=lambda folder, given: (
+    f"wrote {folder}\n"
+    f"next: genret retrieve --model_dir={folder}"
+    f" --collection={given['collection'].root}"
+  ),
+)

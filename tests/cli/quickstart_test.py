@@ -1,0 +1,20 @@
+from genret.cli import gin_setup, main
+from genret.cli.quickstart import COMMAND
+from genret.stages import quickstart
+
+
+def test_run_file_has_the_three_docids():
+  _, settings = gin_setup.split(["--gin.WORKDIR=w"])
+  built = gin_setup.load([COMMAND.run_file], settings).build(quickstart.run)
+  rows = built["config"].rows
+  assert list(rows) == ["atomic", "naive", "semantic"]
+  assert [row.embeddings for row in rows.values()] == [False, False, True]
+  sizes = {row.train.model.num_encoder_layers for row in rows.values()}
+  assert sizes == {1}
+
+
+def test_work_folder_is_required(capsys):
+  assert main.main(["quickstart"]) == 2
+  error = capsys.readouterr().err
+  assert "WORKDIR is required and not set" in error
+  assert error.count("\n") == 1

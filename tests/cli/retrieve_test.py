@@ -1,0 +1,18 @@
+from genret.cli import gin_setup, main
+from genret.cli.retrieve import COMMAND
+from genret.stages import retrieve
+
+
+def test_run_file_builds_the_settings():
+  given = ["--gin.MODEL_DIR=m", "--gin.COLLECTION=c", "--gin.CHECKPOINT=300"]
+  _, settings = gin_setup.split(given)
+  built = gin_setup.load([COMMAND.run_file], settings).build(retrieve.run)
+  assert built["config"] == retrieve.RetrieveConfig(checkpoint=300)
+  assert built["model_dir"] == "m" and built["out"] is None
+
+
+def test_folder_that_is_no_model_is_one_line(collection, tmp_path, capsys):
+  given = [f"--model_dir={tmp_path}", f"--collection={collection}"]
+  assert main.main(["retrieve", *given]) == 2
+  error = capsys.readouterr().err
+  assert error.count("\n") == 1 and str(tmp_path) in error
