@@ -1,0 +1,163 @@
+"""A toy decoder whose logits depend on the query and the whole prefix."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genret.decoding.beam_search import beam_search
+from genret.decoding.exhaustive import exhaustive
+from genret.decoding.selection import DeviceTrie
+
+HEAD_PADDING = 2
+LENGTH = 6
+VOCAB_SIZE = 8
+NUM_QUERIES = 2
+
+
+@flax.struct.dataclass(kw_only=True)
+class ToyDecoder:
+  """hidden_t = tanh(query + position_t + sum_{i<=t} mix_{t-i} * input_i).
+
+  Its cache has a leaf of the query, [B, D], and a leaf of the slots,
+  [B, K, T, D], which is wrong for ever after one wrong reordering.
+  """
+
+  embedding: jax.Array  # [V, D]
+  position: jax.Array  # [T, D]
+  mix: jax.Array  # [T, D]
+  head: jax.Array  # [D, V]
+
+  def start(self, encoded):
+    query = encoded["query"]
+    slots = (len(query), 1, *self.position.shape)
+    return {"query": query, "inputs": jnp.zeros(slots)}
+
+  def step(self, cache, parents, symbols, t):
+    inputs = jnp.take_along_axis(
+      cache["inputs"], parents[:, :, None, None], axis=1
+    )
+    inputs = inputs.at[:, :, t].set(self.embedding[symbols])
+    lag = t - jnp.arange(len(self.mix))
+    mix = jnp.where(lag[:, None] >= 0, self.mix[lag], 0)
+    mixed = jnp.einsum("bktd,td->bkd", inputs, mix)
+    hidden = jnp.tanh(cache["query"][:, None] + self.position[t] + mixed)
+    return hidden, {"query": cache["query"], "inputs": inputs}
+
+  def logits(self, hidden, t):
+    padding = [(0, 0), (0, 0), (0, HEAD_PADDING)]
+    return jnp.pad(hidden @ self.head, padding, constant_values=-1e9)
+
+  def logits_at(self, hidden, t, candidates):
+    columns = self.head.T[candidates]  # [B, K, W, D]
+    return jnp.einsum("bkd,bkwd->bkw", hidden, columns)
+
+  def score_forced(self, cache, rows, start):
+    length = rows.shape[-1]
+    before = jnp.pad(rows[..., :-1], [(0, 0), (0, 0), (1, 0)])
+    lag = jnp.arange(length)[:, None] - jnp.arange(length)  # [T, T]
+    mix = jnp.where(lag[..., None] >= 0, self.mix[lag], 0)  # [T, T, D]
+    mixed = jnp.einsum("bkid,tid->bktd", self.embedding[before], mix)
+    query = cache["query"][:, None, None]
+    hidden = jnp.tanh(query + self.position[:length] + mixed)
+    scores = jax.nn.log_softmax(hidden @ self.head)
+    scores = jnp.take_along_axis(scores, rows[..., None], axis=-1)[..., 0]
+    counts = (rows != 0) & (jnp.arange(length) >= start[..., None])
+    return jnp.where(counts, scores, 0).sum(axis=-1)
+
+  def prefix_logits(self, query, prefixes):
+    """Logits after prefixes of one length, by the definition, in float64."""
+    embedding, position, mix, head = (
+      np.asarray(leaf, np.float64)
+      for leaf in (self.embedding, self.position, self.mix, self.head)
+    )
+    t = len(prefixes[0])
+    symbols = np.array([(0, *prefix) for prefix in prefixes])
+    mixed = sum(mix[t - i] * embedding[symbols[:, i]] for i in range(t + 1))
+    return np.tanh(np.asarray(query) + position[t] + mixed) @ head
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Slow:
+  """What the slow search found, and how clear its decisions were."""
+
+  ranking: list  # (docid, score), best first; equal scores in docid order
+  margin: float  # least score between a prefix kept and one dropped
+
+
+def slow_search(decoder, query, docids, *, num_beams, scoring="raw"):
+  """Beam search over a dict of prefixes, in NumPy, one query at a time."""
+  docids = set(docids)
+  following = {}
+  for docid in docids:
+    for t, symbol in enumerate(docid):
+      following.setdefault(docid[:t], set()).add(symbol)
+  beams, margin = [((), 0.0)], np.inf
+  for _ in range(max(map(len, docids))):
+    candidates = [beam for beam in beams if beam[0] in docids]
+    growing = [beam for beam in beams if beam[0] not in docids]
+    if growing:
+      logits = decoder.prefix_logits(query, [prefix for prefix, _ in growing])
+      for (prefix, score), row in zip(growing, logits, strict=True):
+        allowed = sorted(following[prefix])
+        among = row[allowed] if scoring == "renormalised" else row
+        total = np.log(np.exp(among).sum())
+        candidates += [((*prefix, s), score + row[s] - total) for s in allowed]
+    candidates.sort(key=lambda beam: (-beam[1], beam[0]))
+    beams, dropped = candidates[:num_beams], candidates[num_beams:]
+    if dropped:
+      margin = min(margin, beams[-1][1] - dropped[0][1])
+  return Slow(ranking=beams, margin=margin)
+
+
+def toy_decoder(*, vocab_size=VOCAB_SIZE, length=LENGTH, dim=5, seed=0):
+  rng = np.random.default_rng(seed)
+
+  def leaf(*shape):
+    return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+  return ToyDecoder(
+    embedding=leaf(vocab_size, dim),
+    position=leaf(length, dim),
+    mix=leaf(length, dim),
+    head=leaf(dim, vocab_size),
+  )
+
+
+def queries(num=NUM_QUERIES, *, dim=5, seed=0):
+  rng = np.random.default_rng(seed)
+  return {"query": jnp.asarray(rng.normal(size=(num, dim)), jnp.float32)}
+
+
+def place(trie):
+  """Places the small tries of these tests in one shape, to compile once."""
+  placed = DeviceTrie.place(trie, round_up=lambda size: 2048)
+  return placed.replace(widths=(VOCAB_SIZE,) * LENGTH)
+
+
+def on_host(function, *static):
+  """Jits a search, and brings what it found to the host."""
+  jitted = jax.jit(function, static_argnames=static)
+
+  def search(*args, **kwargs):
+    return jax.device_get(jitted(*args, **kwargs))
+
+  search.cache_size = jitted._cache_size
+  return search
+
+
+@pytest.fixture(scope="session")
+def toy():
+  """The toy decoder, its queries, and the jitted searches."""
+  return SimpleNamespace(
+    decoder=toy_decoder,
+    queries=queries,
+    slow_search=slow_search,
+    place=place,
+    search=on_host(beam_search, "num_beams", "scoring"),
+    exhaustive=on_host(exhaustive, "chunk"),
+  )
