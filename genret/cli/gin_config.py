@@ -121,25 +121,47 @@ class Configuration:
     """
     names = Names.of_flags(self._seen)
     imports = dict.fromkeys(s.format() for s in self._seen.imports)
-    lines = ["from __gin__ import dynamic_registration", *sorted(imports), ""]
     if root is None:
-      kept = [(b.text, b.value) for b in self.final if b.target is None]
-      rest = [_line(b, names) for b in self.final if b.target is not None]
+      macros = [b for b in self.final if b.target is None]
+      lines = set(self._bound_lines(names))
     else:
-      kept = [(b.text, b.value) for b in self._macros_used(root)]
-      rest = list(self._operative(root, names))
-    lines += sorted(f"{name} = {as_gin(v, names)}" for name, v in kept)
-    return "\n".join([*lines, "", *sorted(set(rest)), ""])
+      macros = self._macros_used(root)
+      lines = set(self._operative_lines(root, names))
+    blocks: dict[str, list[str]] = {}
+    for path, line in sorted(lines):
+      blocks.setdefault(f"\n{path}:", []).append(f"  {line}")
+    return "\n".join(
+      [
+        "from __gin__ import dynamic_registration",
+        *sorted(imports),
+        "",
+        *sorted(f"{b.text} = {as_gin(b.value, names)}" for b in macros),
+        *(line for head, body in blocks.items() for line in (head, *body)),
+        "",
+      ]
+    )
 
-  def _operative(self, root: Any, names: Names) -> Iterator[str]:
+  def _bound_lines(self, names: Names) -> Iterator[tuple[str, str]]:
+    """Yields what is bound, as a selector and `parameter = value`."""
+    for binding in self.final:
+      if binding.target is not None:
+        path = _selector(binding.target, binding.scope, names)
+        value = as_gin(binding.value, names)
+        yield path, f"{binding.parameter} = {value}"
+
+  def _operative_lines(
+    self, root: Any, names: Names
+  ) -> Iterator[tuple[str, str]]:
+    """Yields every parameter of what is used, by binding or by default."""
     for use in self.uses(root):
       bound = self.bound(use.target, use.scope)
-      path = "/".join([*use.scope, names.path_to(use.target) or ""])
+      scope = max((b.scope for b in bound.values()), key=len, default=())
+      path = _selector(use.target, scope, names)
       for name, parameter in parameters(use.target).items():
         if name in bound:
-          yield f"{path}.{name} = {as_gin(bound[name].value, names)}"
+          yield path, f"{name} = {as_gin(bound[name].value, names)}"
         elif _is_literal(parameter.default):
-          yield f"{path}.{name} = {parameter.default!r}"
+          yield path, f"{name} = {parameter.default!r}"
 
   def _macros_used(self, root: Any) -> list[Binding]:
     found: dict[str, Binding] = {}
@@ -215,10 +237,8 @@ def leaves(value: Any) -> Iterator[Any]:
     yield value
 
 
-def _line(binding: Binding, names: Names) -> str:
-  path = names.path_to(binding.target) or full_name(binding.target)
-  key = "/".join([*binding.scope, f"{path}.{binding.parameter}"])
-  return f"{key} = {as_gin(binding.value, names)}"
+def _selector(target: Any, scope: Scope, names: Names) -> str:
+  return "/".join([*scope, names.path_to(target) or full_name(target)])
 
 
 def _is_literal(value: Any) -> bool:

@@ -33,7 +33,7 @@ def test_runs_the_stage_and_reports(command, capsys):
 def test_stage_receives_the_gin_text(command):
   command.run([*GIVEN, "--out=o", "--gin.Rate.peak=0.75"])
   text = pathlib.Path("o/config.gin").read_text()
-  assert "sample_stage.Rate.peak = 0.75" in text
+  assert "sample_stage.Rate:\n  decay = 'constant'\n  peak = 0.75\n" in text
   assert "OUT = 'o'" in text
 
 

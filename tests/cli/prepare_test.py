@@ -29,4 +29,4 @@ def test_unknown_source_is_one_line(tmp_path, capsys):
 
 def test_provenance_holds_the_configuration(collection, birds):
   text = (collection / "provenance.json").read_text()
-  assert "prepare.PrepareConfig.dev_share" in text and str(birds) in text
+  assert "prepare.PrepareConfig:" in text and str(birds) in text
