@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+import optax
 
 from genret.core import artifacts, atomic
 from genret.core.collection import Collection
@@ -149,6 +150,7 @@ def run(
       "docids": artifacts.identity(docids),
     },
   )
+  optimizer = config.optimizer.build(config.loop.train_steps)
   started = time.time()
   if artifacts.begin(out, recipe) is not None:
     return out
@@ -159,7 +161,7 @@ def run(
     out / model_folder.CHECKPOINTS, measure=spec.dev_measure
   )
   loop = Loop(
-    program=_program(config, spec),
+    program=_program(config, spec, optimizer),
     feed=feed.training_batches(
       mixture,
       lengths=config.task_feature_lengths,
@@ -259,11 +261,15 @@ def _untrained_retriever(spec: ModelSpec, out: Path) -> Retriever:
   return Retriever(spec, {}, table=table, trie=trie)
 
 
-def _program(config: TrainConfig, spec: ModelSpec) -> Program:
+def _program(
+  config: TrainConfig,
+  spec: ModelSpec,
+  optimizer: optax.GradientTransformation,
+) -> Program:
   return Program(
     model=T5(spec.model),
     num_symbols=spec.num_symbols,
-    optimizer=config.optimizer.build(config.loop.train_steps),
+    optimizer=optimizer,
     loss=config.loss,
     seed=config.seed,
     mesh=config.mesh.build(),

@@ -1,0 +1,418 @@
+"""The numeric code of T5.1.1: pure functions on plain parameter dicts.
+
+The linen modules of `t5.py` only declare parameters; training, encoding and
+step-by-step decoding (`stepper.py`) all run the functions below, so nothing
+is computed in two ways. Raffel et al., arXiv 1910.10683; Shazeer, "GLU
+Variants Improve Transformer", arXiv 2002.05202, for the gated MLP.
+
+Parameters stay float32; each function casts them to the dtype of the
+activations it is given. Norms' statistics, softmax and logits are float32.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float, Float32, Int
+
+from genret.models.sizes import T5Config
+
+Parameters = Mapping[str, Any]
+KeysValues = tuple[Float[Array, "*B L H Dh"], Float[Array, "*B L H Dh"]]
+
+MASKED = -1e10  # Added to a score; finite, so that a row of them is no NaN.
+NO_SYMBOL = -1e9  # The logit of a padded head column.
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropout:
+  """Dropout whose mask is shared along the length, as T5's is everywhere.
+
+  Sharing it costs one random number a row and channel instead of one a
+  symbol.
+
+  Attributes:
+    rate: share of values set to zero.
+    key: random key; None switches dropout off.
+  """
+
+  rate: float
+  key: Array | None = None
+
+  def __call__(self, x: Array, site: int, *, shared_axis: int = -2) -> Array:
+    """Returns x with values dropped by the mask that belongs to `site`."""
+    if self.key is None or self.rate == 0.0:
+      return x
+    shape = list(x.shape)
+    shape[shared_axis] = 1
+    keep = 1.0 - self.rate
+    mask = jax.random.bernoulli(
+      jax.random.fold_in(self.key, site), keep, tuple(shape)
+    )
+    return x * (mask.astype(x.dtype) / jnp.asarray(keep, x.dtype))
+
+  def within(self, index: int) -> "Dropout":
+    """Returns the dropout of part `index`, its masks apart from the others."""
+    if self.key is None:
+      return self
+    return Dropout(self.rate, jax.random.fold_in(self.key, index))
+
+
+OFF = Dropout(0.0)
+
+
+def rms_norm(x: Float[Array, "*B D"], scale: Float[Array, "D"]) -> Array:
+  """Normalises by the root mean square: no mean, no bias (arXiv 1910.07467)."""
+  wide = x.astype(jnp.float32)
+  mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
+  unit = wide * jax.lax.rsqrt(mean_square + 1e-6)
+  return unit.astype(x.dtype) * scale.astype(x.dtype)
+
+
+@jax.custom_vjp
+def _matmul(x: Array, kernel: Float32[Array, "I O"]) -> Array:
+  return x @ kernel.astype(x.dtype)
+
+
+def _matmul_forward(x: Array, kernel: Array):
+  return _matmul(x, kernel), (x, kernel)
+
+
+def _matmul_backward(residuals, gradient: Array):
+  x, kernel = residuals
+  rows = x.reshape(-1, x.shape[-1])
+  rows_gradient = gradient.reshape(-1, gradient.shape[-1])
+  for_kernel = jnp.matmul(
+    rows.T, rows_gradient, preferred_element_type=jnp.float32
+  )
+  return gradient @ kernel.astype(x.dtype).T, for_kernel
+
+
+# Left to itself JAX contracts over several axes and transposes the product;
+# XLA then copies the tall activations into that order first, a quarter of a
+# training step on a CPU. Over flat rows it does not. This rule also sums the
+# kernel's gradient in float32 under bfloat16.
+_matmul.defvjp(_matmul_forward, _matmul_backward)
+
+
+def dense(x: Float[Array, "*B I"], params: Parameters) -> Array:
+  """Multiplies by the kernel; T5 has no biases."""
+  return _matmul(x, params["kernel"])
+
+
+def gated_mlp(params: Parameters, x: Float[Array, "*B D"], drop: Dropout):
+  """Applies the gated MLP: (gelu(x wi_0) * x wi_1) wo, tanh's gelu."""
+  gate = jax.nn.gelu(dense(x, params["wi_0"]), approximate=True)
+  hidden = drop(gate * dense(x, params["wi_1"]), 0)
+  return dense(hidden, params["wo"])
+
+
+def split_heads(x: Float[Array, "*B L J"], num_heads: int) -> Array:
+  """Splits the joined axis J into heads: [*B, L, H, Dh]."""
+  return x.reshape(*x.shape[:-1], num_heads, -1)
+
+
+def keys_values(
+  params: Parameters, x: Float[Array, "*B L D"], num_heads: int
+) -> KeysValues:
+  """Projects what is attended to: keys and values [*B, L, H, Dh] each."""
+  keys = split_heads(dense(x, params["key"]), num_heads)
+  return keys, split_heads(dense(x, params["value"]), num_heads)
+
+
+def attend(
+  params: Parameters,
+  x: Float[Array, "*B Q D"],
+  attended: KeysValues,
+  *,
+  bias: Float32[Array, "*#B #H #Q L"],
+  drop: Dropout = OFF,
+) -> Float[Array, "*B Q D"]:
+  """Reads the attended values with x as queries.
+
+  T5 does not divide the scores by sqrt(Dh): its query kernels start smaller.
+
+  Args:
+    params: `query` and `out` kernels.
+    x: what queries.
+    attended: keys and values.
+    bias: relative position bias and mask, added to the scores.
+    drop: dropout of the attention weights.
+  """
+  keys, values = attended
+  queries = split_heads(dense(x, params["query"]), keys.shape[-2])
+  scores = jnp.einsum(
+    "...qhd,...khd->...hqk", queries, keys, preferred_element_type=jnp.float32
+  )
+  weights = jax.nn.softmax(scores + bias, axis=-1).astype(x.dtype)
+  mixed = jnp.einsum("...hqk,...khd->...qhd", drop(weights, 0), values)
+  joined = mixed.reshape(*mixed.shape[:-2], -1)  # [*B, Q, H * Dh]
+  return dense(joined, params["out"])
+
+
+def relative_buckets(
+  length: int, *, bidirectional: bool, num_buckets: int, max_distance: int
+) -> Int[np.ndarray, "Q K"]:
+  """Returns T5's bucket of every pair of positions (query, key) of a row.
+
+  Half of the buckets hold one small distance each, the other half grow
+  logarithmically up to max_distance. Both directions have buckets of their
+  own, or, when not bidirectional, keys after the query share bucket 0.
+
+  >>> relative_buckets(
+  ...   4, bidirectional=False, num_buckets=32, max_distance=128
+  ... )[3].tolist()
+  [3, 2, 1, 0]
+  """
+  positions = np.arange(length)
+  behind = positions[:, None] - positions[None, :]  # query - key
+  offset = np.zeros_like(behind)
+  if bidirectional:
+    num_buckets //= 2
+    offset = np.where(behind < 0, num_buckets, 0)
+    behind = np.abs(behind)
+  behind = np.maximum(behind, 0)
+  exact = num_buckets // 2
+  # Float32 throughout: in float64 distances at a bucket's edge, where the
+  # logarithm is whole, may fall on the other side than in T5.
+  ratio = np.maximum(behind, 1).astype(np.float32) / np.float32(exact)
+  growth = np.log(ratio + np.finfo(np.float32).eps) / np.float32(
+    np.log(max_distance / exact)
+  )
+  far = exact + (growth * np.float32(num_buckets - exact)).astype(np.int32)
+  return (
+    offset + np.where(behind < exact, behind, np.minimum(far, num_buckets - 1))
+  ).astype(np.int32)
+
+
+def position_bias(
+  params: Parameters, config: T5Config, length: int, *, bidirectional: bool
+) -> Float32[Array, "H Q K"]:
+  """Returns the stack's relative position bias, shared by its layers.
+
+  Positions are those in the row. In a packed row that is right as well, since
+  within a segment distances are the same and across segments nobody attends.
+  """
+  buckets = relative_buckets(
+    length,
+    bidirectional=bidirectional,
+    num_buckets=config.relpos_buckets,
+    max_distance=config.relpos_max_distance,
+  )
+  # A product with a one-hot: the gradient of a gather would be a scatter of
+  # Q x K values into 32 places.
+  one_hot = buckets == np.arange(config.relpos_buckets)[:, None, None]
+  return jnp.einsum(
+    "hr,rqk->hqk",
+    params["relpos_bias"]["rel_embedding"],
+    jnp.asarray(one_hot, jnp.float32),
+    precision=jax.lax.Precision.HIGHEST,
+  )
+
+
+def mask_bias(allowed: Bool[Array, "*B"]) -> Float32[Array, "*B"]:
+  """Turns a mask into what is added to attention scores."""
+  return jnp.where(allowed, 0.0, MASKED).astype(jnp.float32)
+
+
+def segment_bias(
+  queries: Int[Array, "B Q"], keys: Int[Array, "B L"]
+) -> Float32[Array, "B 1 Q L"]:
+  """Masks what is in another segment than the query; pads are one too."""
+  return mask_bias(queries[:, None, :, None] == keys[:, None, None, :])
+
+
+def encoder_layer(
+  params: Parameters,
+  x: Float[Array, "B L D"],
+  *,
+  bias: Float32[Array, "B H L L"],
+  num_heads: int,
+  drop: Dropout = OFF,
+) -> Float[Array, "B L D"]:
+  """Applies self-attention and MLP, each behind a norm, to the residual."""
+  normed = rms_norm(x, params["pre_attention_layer_norm"]["scale"])
+  attention = params["attention"]
+  attended = keys_values(attention, normed, num_heads)
+  y = attend(attention, normed, attended, bias=bias, drop=drop.within(0))
+  x = x + drop(y, 1)
+  normed = rms_norm(x, params["pre_mlp_layer_norm"]["scale"])
+  return x + drop(gated_mlp(params["mlp"], normed, drop.within(2)), 3)
+
+
+def same_row(index: int, fresh: KeysValues) -> KeysValues:
+  """Remembers nothing: a full pass attends to its own keys and values."""
+  del index
+  return fresh
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecoderContext:
+  """What a decoder attends to besides its own input.
+
+  Attributes:
+    cross: for each layer, keys and values of the inputs [B, L, H, Dh]. They
+      are never repeated for beams: the beams and positions of a query stand
+      side by side in one axis.
+    cross_bias: [B, 1, Q, L], the mask of the inputs.
+    self_bias: [*B, H, T, Tk], relative positions and mask.
+    remember: given a layer's number and fresh keys and values, returns those
+      to attend to. A decoding cache adds the earlier ones.
+  """
+
+  cross: Sequence[KeysValues]
+  cross_bias: Array
+  self_bias: Array
+  remember: Callable[[int, KeysValues], KeysValues] = same_row
+
+
+def decoder_layer(
+  params: Parameters,
+  x: Float[Array, "B *K T D"],
+  context: DecoderContext,
+  *,
+  index: int,
+  drop: Dropout = OFF,
+) -> Float[Array, "B *K T D"]:
+  """Applies self-attention, cross-attention and MLP to the residual.
+
+  Args:
+    params: of the layer.
+    x: T positions of each row, or of each of K beams a query.
+    context: what is attended to.
+    index: number of the layer.
+    drop: dropout.
+  """
+  cross = context.cross[index]
+  normed = rms_norm(x, params["pre_self_attention_layer_norm"]["scale"])
+  attention = params["self_attention"]
+  fresh = keys_values(attention, normed, cross[0].shape[-2])
+  y = attend(
+    attention,
+    normed,
+    context.remember(index, fresh),
+    bias=context.self_bias,
+    drop=drop.within(0),
+  )
+  x = x + drop(y, 1)
+  normed = rms_norm(x, params["pre_cross_attention_layer_norm"]["scale"])
+  y = attend(
+    params["encoder_decoder_attention"],
+    normed.reshape(x.shape[0], -1, x.shape[-1]),  # [B, K * T, D]
+    cross,
+    bias=context.cross_bias,
+    drop=drop.within(2),
+  ).reshape(x.shape)  # [B, *K, T, D]
+  x = x + drop(y, 3)
+  normed = rms_norm(x, params["pre_mlp_layer_norm"]["scale"])
+  return x + drop(gated_mlp(params["mlp"], normed, drop.within(4)), 5)
+
+
+def layer_stack(params: Parameters) -> list[Parameters]:
+  """Returns the layers of an encoder or decoder in order."""
+  count = sum(name.startswith("layers_") for name in params)
+  return [params[f"layers_{i}"] for i in range(count)]
+
+
+def encode(
+  params: Parameters,
+  config: T5Config,
+  inputs: Int[Array, "B L"],
+  *,
+  segment_ids: Int[Array, "B L"] | None = None,
+  drop: Dropout = OFF,
+) -> Float[Array, "B L D"]:
+  """Runs the encoder.
+
+  Args:
+    params: the tree with `token_embedder` and `encoder`.
+    config: of the model.
+    inputs: text ids; 0 pads.
+    segment_ids: of packed rows, 0 on pads; a symbol attends to its segment
+      only. None: one segment a row.
+    drop: dropout.
+  """
+  encoder = params["encoder"]
+  x = params["token_embedder"]["embedding"][inputs].astype(config.dtype)
+  x = drop(x, 0)
+  segments = (inputs > 0) if segment_ids is None else segment_ids
+  bias = segment_bias(segments, segments) + position_bias(
+    encoder, config, inputs.shape[1], bidirectional=True
+  )  # [B, H, L, L]
+  for i, layer in enumerate(layer_stack(encoder)):
+    x = encoder_layer(
+      layer,
+      x,
+      bias=bias,
+      num_heads=config.num_heads,
+      drop=drop.within(i + 2),
+    )
+  return drop(rms_norm(x, encoder["encoder_norm"]["scale"]), 1)
+
+
+def cross_keys_values(
+  params: Parameters, config: T5Config, encoded: Float[Array, "B L D"]
+) -> list[KeysValues]:
+  """Projects the encoded inputs for every decoder layer's cross-attention."""
+  return [
+    keys_values(layer["encoder_decoder_attention"], encoded, config.num_heads)
+    for layer in layer_stack(params["decoder"])
+  ]
+
+
+def embed_symbols(
+  params: Parameters, config: T5Config, symbols: Int[Array, "*B"]
+) -> Float[Array, "*B D"]:
+  """Embeds decoder inputs: docid symbols, or text ids where docids are text."""
+  own = config.docid_vocab_size is not None
+  owner = (
+    params["decoder"]["docid_embedder"] if own else params["token_embedder"]
+  )
+  return owner["embedding"][symbols].astype(config.dtype)
+
+
+def causal_bias(
+  params: Parameters, config: T5Config, length: int
+) -> Float32[Array, "H T T"]:
+  """Returns the decoder's position bias with all later keys masked."""
+  bias = position_bias(params["decoder"], config, length, bidirectional=False)
+  return bias + mask_bias(np.tri(length, dtype=bool))
+
+
+def decode(
+  params: Parameters,
+  config: T5Config,
+  symbols: Int[Array, "B *K T"],
+  context: DecoderContext,
+  *,
+  drop: Dropout = OFF,
+) -> Float[Array, "B *K T D"]:
+  """Runs the decoder up to what the head reads.
+
+  Args:
+    params: the tree with `decoder`, and `token_embedder` for docids of text.
+    config: of the model.
+    symbols: decoder inputs: at each position the symbol before it, BOS = 0.
+    context: what is attended to.
+    drop: dropout.
+  """
+  decoder = params["decoder"]
+  x = drop(embed_symbols(params, config, symbols), 0)
+  for i, layer in enumerate(layer_stack(decoder)):
+    x = decoder_layer(layer, x, context, index=i, drop=drop.within(i + 2))
+  return drop(rms_norm(x, decoder["decoder_norm"]["scale"]), 1)
+
+
+def logits(
+  params: Parameters, config: T5Config, hidden: Float[Array, "*B D"]
+) -> Float32[Array, "*B V"]:
+  """Applies the head in float32; columns beyond V are masked."""
+  scores = dense(hidden.astype(jnp.float32), params["decoder"]["logits_dense"])
+  if config.head_width == config.num_symbols:
+    return scores
+  real = jnp.arange(config.head_width) < config.num_symbols
+  return jnp.where(real, scores, NO_SYMBOL)

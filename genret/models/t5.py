@@ -1,0 +1,170 @@
+"""T5.1.1 in flax.linen, with t5x's parameter tree and logical axes.
+
+The modules declare parameters under the names of t5x's T5, so its public
+checkpoints load as they are; `layers.py` computes with them. A docid
+vocabulary of its own adds `decoder/docid_embedder/embedding` and gives
+`decoder/logits_dense/kernel` its width.
+
+Two departures from t5x, neither of which a checkpoint notices: every dropout
+mask is shared along the length, the one after the encoder's last norm
+included (as in the original T5; t5x draws that one for each position), and
+a padded decoder row is masked by causality or segments alone.
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Float, Float32, Int
+
+from genret.models import layers, parameters
+from genret.models.sizes import SIZES, T5Config, size
+
+__all__ = ["SIZES", "T5", "T5Config", "size"]
+
+
+class T5(nn.Module):
+  """An encoder-decoder that reads text and scores docid symbols.
+
+  Rows may be packed: segment ids number the examples of a row from 1, 0 pads,
+  and a decoder segment reads the encoder segment of its own number.
+
+  Attributes:
+    config: shape, regularisation and initialisation.
+  """
+
+  config: T5Config
+
+  def setup(self):
+    """Declares the parameters."""
+    config = self.config
+    self.token_embedder = parameters.embedding(
+      "token_embedder",
+      config.vocab_size,
+      config,
+      config.embedding_init_stddev,
+    )
+    self.encoder = parameters.Encoder(config)
+    self.decoder = parameters.Decoder(config)
+
+  def encode(
+    self,
+    inputs: Int[Array, "B L"],
+    *,
+    segment_ids: Int[Array, "B L"] | None = None,
+    deterministic: bool = True,
+  ) -> Float[Array, "B L D"]:
+    """Encodes texts.
+
+    Args:
+      inputs: text ids; 0 pads and is not attended to.
+      segment_ids: of packed rows.
+      deterministic: False drops values, and needs the "dropout" rng.
+
+    Returns:
+      One vector a position, in the dtype of the activations.
+    """
+    params = {
+      "token_embedder": self.token_embedder(),
+      "encoder": self.encoder(),
+    }
+    return layers.encode(
+      params,
+      self.config,
+      inputs,
+      segment_ids=segment_ids,
+      drop=self._dropout(deterministic, 0),
+    )
+
+  def decode(
+    self,
+    encoded: Float[Array, "B L D"],
+    inputs: Int[Array, "B L"],
+    decoder_inputs: Int[Array, "B T"],
+    *,
+    encoder_segment_ids: Int[Array, "B L"] | None = None,
+    decoder_segment_ids: Int[Array, "B T"] | None = None,
+    deterministic: bool = True,
+  ) -> Float32[Array, "B T V"]:
+    """Scores the symbol that follows each decoder input.
+
+    Args:
+      encoded: what `encode` returned.
+      inputs: the encoder's inputs, for their padding.
+      decoder_inputs: symbols shifted right; 0 (BOS) opens each docid.
+      encoder_segment_ids: of packed rows.
+      decoder_segment_ids: of packed rows.
+      deterministic: False drops values, and needs the "dropout" rng.
+
+    Returns:
+      Logits as wide as the head; columns that only pad the head are at
+      layers.NO_SYMBOL.
+    """
+    config = self.config
+    if (encoder_segment_ids is None) != (decoder_segment_ids is None):
+      raise ValueError(
+        "packed rows need encoder_segment_ids and decoder_segment_ids; one of"
+        " them is None."
+      )
+    own = config.docid_vocab_size is not None
+    params = {"decoder": self.decoder()}
+    if not own:
+      params["token_embedder"] = self.token_embedder()
+    bias = layers.causal_bias(params, config, decoder_inputs.shape[1])
+    sources, targets = encoder_segment_ids, decoder_segment_ids
+    if targets is None:
+      sources, targets = inputs > 0, jnp.ones_like(decoder_inputs, bool)
+    else:
+      bias = bias + layers.segment_bias(targets, targets)
+    context = layers.DecoderContext(
+      cross=layers.cross_keys_values(params, config, encoded),
+      cross_bias=layers.segment_bias(targets, sources),
+      self_bias=bias,
+    )
+    drop = self._dropout(deterministic, 1)
+    hidden = layers.decode(params, config, decoder_inputs, context, drop=drop)
+    return layers.logits(params, config, hidden)
+
+  def __call__(
+    self,
+    inputs: Int[Array, "B L"],
+    decoder_inputs: Int[Array, "B T"],
+    *,
+    encoder_segment_ids: Int[Array, "B L"] | None = None,
+    decoder_segment_ids: Int[Array, "B T"] | None = None,
+    encoder_positions: Int[Array, "B L"] | None = None,
+    decoder_positions: Int[Array, "B T"] | None = None,
+    deterministic: bool = True,
+  ) -> Float32[Array, "B T V"]:
+    """Encodes and decodes: see both.
+
+    Args:
+      inputs: text ids; 0 pads.
+      decoder_inputs: symbols shifted right; 0 (BOS) opens each docid.
+      encoder_segment_ids: of packed rows.
+      decoder_segment_ids: of packed rows.
+      encoder_positions: not needed, since T5 counts relative positions; there
+        for batches that carry them.
+      decoder_positions: likewise.
+      deterministic: False drops values, and needs the "dropout" rng.
+
+    Returns:
+      Logits [B, T, V], float32, V as wide as the head.
+    """
+    del encoder_positions, decoder_positions
+    encoded = self.encode(
+      inputs, segment_ids=encoder_segment_ids, deterministic=deterministic
+    )
+    return self.decode(
+      encoded,
+      inputs,
+      decoder_inputs,
+      encoder_segment_ids=encoder_segment_ids,
+      decoder_segment_ids=decoder_segment_ids,
+      deterministic=deterministic,
+    )
+
+  def _dropout(self, deterministic: bool, part: int) -> layers.Dropout:
+    if deterministic or self.config.dropout_rate == 0.0:
+      return layers.OFF
+    drop = layers.Dropout(self.config.dropout_rate, self.make_rng("dropout"))
+    return drop.within(part)

@@ -1,0 +1,130 @@
+"""Our T5 against `transformers`' on the same weights, stored and live."""
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genret.core.errors import ArtifactError
+from genret.interop import huggingface
+from genret.models.stepper import T5Stepper
+from genret.models.t5 import T5, T5Config
+
+ROOT = Path(__file__).parents[2]
+CONFIG = T5Config(
+  vocab_size=64,
+  emb_dim=16,
+  num_heads=3,
+  head_dim=8,
+  mlp_dim=24,
+  num_encoder_layers=2,
+  num_decoder_layers=2,
+  docid_length=6,
+)
+TOKENS = jnp.ones((1, 4), jnp.int32)
+
+
+@pytest.fixture(scope="module")
+def golden():
+  return dict(np.load(ROOT / "tests" / "data" / "t5_golden.npz"))
+
+
+@pytest.fixture(scope="module")
+def live():
+  """The same, computed by the torch that is installed."""
+  pytest.importorskip("torch", reason="torch is no part of genret[test]")
+  pytest.importorskip("transformers", reason="no part of genret[test]")
+  sys.path.insert(0, str(ROOT / "tools"))
+  import make_t5_golden
+
+  return make_t5_golden.make()
+
+
+@pytest.fixture(scope="module")
+def shapes():
+  model = T5(CONFIG)
+  return jax.eval_shape(
+    lambda: model.init(jax.random.key(0), TOKENS, TOKENS)["params"]
+  )
+
+
+def weights_of(values):
+  return {
+    name.removeprefix("weights/"): value
+    for name, value in values.items()
+    if name.startswith("weights/")
+  }
+
+
+def check_whole(values, shapes):
+  params = huggingface.from_huggingface(weights_of(values), shapes)
+  logits = T5(CONFIG).apply(
+    {"params": params}, values["inputs"], values["decoder_inputs"]
+  )
+  np.testing.assert_allclose(
+    logits[..., : CONFIG.vocab_size], values["logits"], atol=1e-4
+  )
+
+
+def check_steps(values, shapes):
+  params = huggingface.from_huggingface(weights_of(values), shapes)
+  stepper = T5Stepper(params=params, config=CONFIG)
+  cache = stepper.start(stepper.encode(jnp.asarray(values["inputs"])))
+  parents = jnp.zeros((3, 1), jnp.int32)
+  for t in range(6):
+    symbols = jnp.asarray(values["decoder_inputs"][:, t : t + 1])
+    hidden, cache = stepper.step(cache, parents, symbols, t)
+    np.testing.assert_allclose(
+      stepper.logits(hidden, t)[:, 0, : CONFIG.vocab_size],
+      values["steps"][:, t],
+      atol=1e-4,
+    )
+
+
+def test_whole_passes_equal_the_stored_ones(golden, shapes):
+  check_whole(golden, shapes)
+
+
+def test_steps_equal_the_stored_ones(golden, shapes):
+  check_steps(golden, shapes)
+
+
+def test_whole_passes_equal_torch(live, shapes):
+  check_whole(live, shapes)
+
+
+def test_steps_equal_torch(live, shapes):
+  check_steps(live, shapes)
+
+
+def test_there_and_back_changes_no_bit(golden, shapes):
+  weights = weights_of(golden)
+  params = huggingface.from_huggingface(weights, shapes)
+  back = huggingface.to_huggingface(params)
+  assert back.keys() == weights.keys()
+  for name, value in back.items():
+    np.testing.assert_array_equal(value[: len(weights[name])], weights[name])
+
+
+def test_safetensors_are_read_as_they_were_saved(golden, tmp_path):
+  safetensors = pytest.importorskip("safetensors.numpy")
+  path = tmp_path / "model.safetensors"
+  safetensors.save_file(weights_of(golden), path)
+  read = huggingface.read_safetensors(path)
+  assert read.keys() == weights_of(golden).keys()
+
+
+def test_a_missing_weight_is_named(golden, shapes):
+  weights = weights_of(golden)
+  del weights["encoder.block.1.layer.0.SelfAttention.q.weight"]
+  with pytest.raises(ArtifactError, match=r"block\.1\.layer\.0"):
+    huggingface.from_huggingface(weights, shapes)
+
+
+def test_a_weight_of_another_shape_is_named(golden, shapes):
+  weights = weights_of(golden) | {"shared.weight": np.zeros((3, 16))}
+  with pytest.raises(ArtifactError, match=r"shared\.weight.*\[3, 16\]"):
+    huggingface.from_huggingface(weights, shapes)
