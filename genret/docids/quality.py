@@ -1,0 +1,228 @@
+"""How good a docid table is: uniqueness, depth, branching, balance."""
+
+import dataclasses
+
+import numpy as np
+
+from genret.core.docid_table import PAD, DocidTable
+
+ENOUGH_UNIQUE = 0.9
+"""Below this share of unique docids, rankings by docid are known to fail."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Level:
+  """One step of the tree that docids form.
+
+  Attributes:
+    nodes: distinct prefixes that some docid goes on from.
+    mean_branching: next symbols of such a prefix, on average.
+    max_branching: next symbols of the prefix that has most.
+    evenness: entropy of documents over the prefixes one symbol longer,
+      divided by that of an even spread; 1 is even.
+  """
+
+  nodes: int
+  mean_branching: float
+  max_branching: int
+  evenness: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spread:
+  """The least, mean and largest of some counts."""
+
+  least: int
+  mean: float
+  largest: int
+
+  @classmethod
+  def of(cls, counts: np.ndarray) -> "Spread":
+    """Summarises counts, of which there is at least one."""
+    return cls(
+      least=int(counts.min()),
+      mean=float(counts.mean()),
+      largest=int(counts.max()),
+    )
+
+  def __str__(self) -> str:
+    return f"{self.least} / {self.mean:.2f} / {self.largest}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quality:
+  """What can be told of a docid table from its symbols alone.
+
+  Attributes:
+    scheme: how the docids were made.
+    num_documents: N.
+    vocab_size: V.
+    uniqueness: distinct docids a document; 1 without collisions.
+    collisions: documents that share their docid with another.
+    depth: symbols a docid, EOS included.
+    leaves: documents a prefix, of prefixes that lack only the last symbol.
+    levels: the tree, from its root.
+  """
+
+  scheme: str
+  num_documents: int
+  vocab_size: int
+  uniqueness: float
+  collisions: int
+  depth: Spread
+  leaves: Spread
+  levels: tuple[Level, ...]
+
+  def __str__(self) -> str:
+    """Formats a table for people."""
+    lines = [
+      f"docids               {self.scheme}",
+      f"documents            {self.num_documents:,}",
+      f"symbols (V)          {self.vocab_size:,}",
+      f"uniqueness           {self.uniqueness:.4f}"
+      f" ({self.collisions:,} documents share a docid)",
+      f"depth                {self.depth}  (least / mean / largest)",
+      f"documents a leaf     {self.leaves}  (least / mean / largest)",
+      "level      prefixes  branching mean     max  evenness",
+    ]
+    for number, level in enumerate(self.levels):
+      lines.append(
+        f"{number:>5} {level.nodes:>13,} {level.mean_branching:>15.2f}"
+        f" {level.max_branching:>7,} {level.evenness:>9.3f}"
+      )
+    return "\n".join(lines)
+
+
+def describe(table: DocidTable) -> Quality:
+  """Measures a docid table.
+
+  >>> from genret.docids import naive
+  >>> quality = describe(naive.build_sequential([f"d{i}" for i in range(20)]))
+  >>> [(level.nodes, level.mean_branching) for level in quality.levels]
+  [(1, 2.0), (2, 10.0)]
+
+  Args:
+    table: docids of N documents.
+
+  Returns:
+    The figures; printed, they are a table.
+  """
+  codes = table.codes[_order(table)]
+  tree = _Tree(codes)
+  docids = np.diff(tree.starts(table.length), append=len(codes))
+  levels = range(int(tree.lengths.max()))
+  return Quality(
+    scheme=table.scheme,
+    num_documents=table.num_documents,
+    vocab_size=table.vocab_size,
+    uniqueness=len(docids) / table.num_documents,
+    collisions=int(docids[docids > 1].sum()),
+    depth=Spread.of(tree.lengths),
+    leaves=Spread.of(np.concatenate([tree.leaves(i) for i in levels])),
+    levels=tuple(tree.level(i) for i in levels),
+  )
+
+
+def similarity_by_prefix(
+  table: DocidTable,
+  embeddings: np.ndarray,
+  *,
+  pairs: int = 20_000,
+  seed: int = 0,
+) -> list[float]:
+  """Estimates how alike documents are that begin with the same symbols.
+
+  Args:
+    table: docids of N documents.
+    embeddings: [N, D], row i is document i; may be memory-mapped.
+    pairs: documents drawn a level, each with another of its prefix.
+    seed: of the draws.
+
+  Returns:
+    The mean cosine of documents that share at least 0, 1, 2, … symbols, as
+    far as any two do.
+  """
+  order = _order(table)
+  tree = _Tree(table.codes[order])
+  random = np.random.default_rng(seed)
+  means = []
+  for level in range(table.length + 1):
+    starts = tree.starts(level)
+    sizes = np.diff(starts, append=len(order))
+    group = np.searchsorted(starts, np.arange(len(order)), side="right") - 1
+    pool = np.flatnonzero(sizes[group] > 1)
+    if not len(pool):
+      break
+    one = random.choice(pool, pairs)
+    first, size = starts[group[one]], sizes[group[one]]
+    step = 1 + (random.random(pairs) * (size - 1)).astype(np.int64)
+    other = first + (one - first + step) % size
+    means.append(_mean_cosine(embeddings, order[one], order[other]))
+  return means
+
+
+def _mean_cosine(
+  embeddings: np.ndarray, rows: np.ndarray, others: np.ndarray
+) -> float:
+  a = np.asarray(embeddings[rows], np.float32)
+  b = np.asarray(embeddings[others], np.float32)
+  norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+  return float(((a * b).sum(1) / np.maximum(norms, 1e-12)).mean())
+
+
+def _order(table: DocidTable) -> np.ndarray:
+  """Sorts rows so that those with a common prefix are neighbours."""
+  return np.lexsort(table.codes.T[::-1])
+
+
+class _Tree:
+  """Sorted docids seen as a tree of prefixes.
+
+  Attributes:
+    lengths: symbols of each row [N].
+    shared: leading symbols that a row has in common with the one before it
+      [N]; -1 for the first row.
+  """
+
+  def __init__(self, codes: np.ndarray):
+    self.lengths = (codes != PAD).sum(1)
+    same = np.logical_and.accumulate(codes[1:] == codes[:-1], axis=1)
+    self.shared = np.concatenate([[-1], same.sum(1)])
+
+  def starts(self, level: int) -> np.ndarray:
+    """First rows of each prefix of `level` symbols, or shorter docid."""
+    return np.flatnonzero(self.shared < level)
+
+  def level(self, level: int) -> Level:
+    """Measures the step from `level` symbols to one more."""
+    goes_on = self.lengths > level
+    node = self._number(goes_on, level)
+    child = self._number(goes_on, level + 1)
+    children = np.flatnonzero(np.diff(child, prepend=-1))
+    branching = np.bincount(node[children])
+    documents = np.bincount(child)
+    return Level(
+      nodes=len(branching),
+      mean_branching=float(branching.mean()),
+      max_branching=int(branching.max()),
+      evenness=_evenness(documents),
+    )
+
+  def leaves(self, level: int) -> np.ndarray:
+    """Counts the documents that end one symbol after the same prefix."""
+    node = self._number(np.ones(len(self.shared), bool), level)
+    ends = np.bincount(node[self.lengths == level + 1])
+    return ends[ends > 0]
+
+  def _number(self, rows: np.ndarray, level: int) -> np.ndarray:
+    """Numbers the prefixes of `level` symbols, of some of the rows."""
+    prefix = np.cumsum(self.shared < level)
+    _, number = np.unique(prefix[rows], return_inverse=True)
+    return number
+
+
+def _evenness(documents: np.ndarray) -> float:
+  if len(documents) == 1:
+    return 1.0
+  share = documents / documents.sum()
+  return float(-(share * np.log(share)).sum() / np.log(len(documents)))
