@@ -1,0 +1,105 @@
+"""The docids stage: a collection's documents as rows of symbols."""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from genret.core import artifacts, docid_table
+from genret.core.collection import Collection
+from genret.core.docid_table import DocidTable
+from genret.docids import atomic, quality
+from genret.embeddings.store import EmbeddingStore
+from genret.stages.described import described
+
+STAGE = "docids"
+QUALITY = "quality.json"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DocidsConfig:
+  """Which docids are made.
+
+  Attributes:
+    scheme: `build` of a scheme's module, or a functools.partial of it that
+      binds the scheme's own settings.
+    seed: handed to the scheme.
+  """
+
+  scheme: Callable[..., DocidTable] = atomic.build
+  seed: int = 0
+
+
+def run(
+  config: DocidsConfig,
+  collection: Collection,
+  embeddings: EmbeddingStore | None,
+  *,
+  out: Path,
+  gin_text: str = "",
+) -> DocidTable:
+  """Makes the docids artifact of a collection, or opens it.
+
+  The table's figures are printed and stand beside it in quality.json; fewer
+  than 0.9 distinct docids a document are warned about.
+
+  Args:
+    config: which docids are made.
+    collection: whose documents they name.
+    embeddings: of that collection, for schemes that need them. Give None to
+      the others: what is given is an input of the artifact.
+    out: the artifact's folder.
+    gin_text: the configuration, for the provenance.
+
+  Returns:
+    The table, memory-mapped.
+
+  Raises:
+    ArtifactError: `out` holds something else.
+    ConfigError: a setting that the scheme refuses.
+    UserError: the embeddings are not this collection's.
+  """
+  out = Path(out)
+  recipe = _recipe(config, collection, embeddings)
+  if artifacts.existing(out, recipe) is None:
+    docnos = collection.docnos
+    vectors = None if embeddings is None else embeddings.aligned(docnos)
+    table = config.scheme(docnos, embeddings=vectors, seed=config.seed)
+    found = quality.describe(table)
+    print(found)
+    _warn(found)
+    with artifacts.building(out, recipe, gin_text=gin_text) as folder:
+      table.save(folder)
+      artifacts.write_json(folder / QUALITY, dataclasses.asdict(found))
+  return DocidTable.load(out)
+
+
+def _recipe(
+  config: DocidsConfig,
+  collection: Collection,
+  embeddings: EmbeddingStore | None,
+) -> artifacts.Recipe:
+  scheme = described(config.scheme, ignore=("docnos", "embeddings", "seed"))
+  inputs = {"collection": collection.identity}
+  if embeddings is not None:
+    inputs["embeddings"] = embeddings.identity
+  return artifacts.Recipe(
+    stage=STAGE,
+    arguments={"scheme": scheme},
+    seed=config.seed,
+    inputs=inputs,
+    format_version=docid_table.FORMAT_VERSION,
+  )
+
+
+def _warn(found: quality.Quality) -> None:
+  if found.uniqueness < quality.ENOUGH_UNIQUE:
+    _log.warning(
+      "only %.1f %% of %s docids are distinct (%d documents share theirs);"
+      " under 90 %% retrieval is known to collapse",
+      100 * found.uniqueness,
+      found.scheme,
+      found.collisions,
+    )
