@@ -163,10 +163,11 @@ class StageCommand:
       flags=[flag.macro for flag in self.flags],
     )
     if "gin_text" in texts:
-      values["gin_text"] = configuration.text(stage)
+      values["gin_text"] = configuration.text(stage, defaults=True)
     if "text" in texts:
       values["text"] = annotations(stage)["text"](
-        given=configuration.text(), operative=configuration.text(stage)
+        given=configuration.text(stage),
+        operative=configuration.text(stage, defaults=True),
       )
     print(self.report(stage(**values), values))
     return 0

@@ -156,7 +156,7 @@ def _unused(configuration: Configuration, root: Any) -> list[Binding]:
   A line whose reader was replaced by a later line (another optimizer, say)
   is no mistake of whoever wrote it, and is let be.
   """
-  used = _used(configuration, root)
+  used = set(map(id, configuration.used(root)))
   idle = [b for b in configuration.final if id(b) not in used]
   if not idle:
     return []
@@ -165,27 +165,10 @@ def _unused(configuration: Configuration, root: Any) -> list[Binding]:
   for number, binding in enumerate(given):
     if binding.key in latest:
       before = configuration.until(number)
-      excused = _used(before, root)
+      excused = set(map(id, before.used(root)))
       idle = [b for b in idle if b.from_flag or id(b) not in excused]
     latest[binding.key] = number
   return sorted(idle, key=lambda b: not b.from_flag)
-
-
-def _used(configuration: Configuration, root: Any) -> set[int]:
-  """Returns the ids of the bindings that reach `root`."""
-  found: dict[int, Binding] = {}
-  waiting = [
-    binding
-    for use in configuration.uses(root)
-    for binding in configuration.applicable(use.target, use.scope)
-  ]
-  while waiting:
-    binding = waiting.pop()
-    if id(binding) in found:
-      continue
-    found[id(binding)] = binding
-    waiting += configuration.macros_in(binding.value)
-  return set(found)
 
 
 def _about_unused(
@@ -196,14 +179,16 @@ def _about_unused(
       f"{binding.place}: {binding.text} has no effect: {_name(root)} makes no"
       f" use of {_name(binding.target)} here."
     )
-  used = _used(configuration, root)
-  known = [
-    b.text for b in configuration.final if b.target is None and id(b) in used
+  message = f"{binding.place}: the macro {binding.text} has no effect: "
+  readers = [
+    other.text
+    for other in configuration.final
+    if binding in configuration.macros_in(other.value)
   ]
-  return (
-    f"{binding.place}: the macro {binding.text} has no effect: nothing reads"
-    f" it.{suggest(binding.text, known)}"
-  )
+  if readers:
+    return f"{message}what would read it, {readers[0]}, is not in use here."
+  known = [b.text for b in configuration.used(root) if b.target is None]
+  return f"{message}nothing reads it.{suggest(binding.text, known)}"
 
 
 def _name(target: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from genret.cli.gin_names import Names, Seen, full_name, parameters
 from genret.cli.gin_reader import Binding, Macro, Reference, as_gin
-from genret.core.errors import ConfigError, UserError
+from genret.core.errors import ConfigError
 
 Scope = tuple[str, ...]
 
@@ -111,22 +111,37 @@ class Configuration:
     """
     return self._arguments(root, ())
 
-  def text(self, root: Any = None) -> str:
-    """Writes the configuration as a gin file.
+  def used(self, root: Any) -> list[Binding]:
+    """Returns the bindings that have an effect on `root`, macros too."""
+    found: dict[int, Binding] = {}
+    waiting = [
+      binding
+      for use in self.uses(root)
+      for binding in self.applicable(use.target, use.scope)
+    ]
+    while waiting:
+      binding = waiting.pop()
+      if id(binding) not in found:
+        found[id(binding)] = binding
+        waiting += self.macros_in(binding.value)
+    return list(found.values())
+
+  def text(self, root: Any, *, defaults: bool = False) -> str:
+    """Writes what has an effect on the stage function `root` as a gin file.
 
     Args:
-      root: The stage function. With it, the text holds what the stage uses
-        and the defaults of everything it calls (the operative configuration);
-        without, every binding in force, used or not.
+      root: The stage function.
+      defaults: Whether the parameters that nothing binds are written too, as
+        far as their values can be (the operative configuration).
     """
     names = Names.of_flags(self._seen)
     imports = dict.fromkeys(s.format() for s in self._seen.imports)
-    if root is None:
-      macros = [b for b in self.final if b.target is None]
-      lines = set(self._bound_lines(names))
-    else:
-      macros = self._macros_used(root)
+    used = self.used(root)
+    macros = [binding for binding in used if binding.target is None]
+    if defaults:
       lines = set(self._operative_lines(root, names))
+    else:
+      lines = {_line(b, names) for b in used if b.target is not None}
     blocks: dict[str, list[str]] = {}
     for path, line in sorted(lines):
       blocks.setdefault(f"\n{path}:", []).append(f"  {line}")
@@ -141,14 +156,6 @@ class Configuration:
       ]
     )
 
-  def _bound_lines(self, names: Names) -> Iterator[tuple[str, str]]:
-    """Yields what is bound, as a selector and `parameter = value`."""
-    for binding in self.final:
-      if binding.target is not None:
-        path = _selector(binding.target, binding.scope, names)
-        value = as_gin(binding.value, names)
-        yield path, f"{binding.parameter} = {value}"
-
   def _operative_lines(
     self, root: Any, names: Names
   ) -> Iterator[tuple[str, str]]:
@@ -162,20 +169,6 @@ class Configuration:
           yield path, f"{name} = {as_gin(bound[name].value, names)}"
         elif _is_literal(parameter.default):
           yield path, f"{name} = {parameter.default!r}"
-
-  def _macros_used(self, root: Any) -> list[Binding]:
-    found: dict[str, Binding] = {}
-    waiting = [
-      binding
-      for use in self.uses(root)
-      for binding in self.bound(use.target, use.scope).values()
-    ]
-    while waiting:
-      for macro in self.macros_in(waiting.pop().value):
-        if macro.text not in found:
-          found[macro.text] = macro
-          waiting.append(macro)
-    return list(found.values())
 
   def _references(self, value: Any, scope: Scope, place: str) -> Iterator[Use]:
     """Yields what a value uses, through its macros."""
@@ -220,10 +213,10 @@ class Configuration:
       return functools.partial(reference.target, **arguments)
     try:
       return reference.target(**arguments)
-    except UserError:
-      raise
     except ValueError as error:
-      raise ConfigError(f"{place}: {reference}: {error}") from error
+      bound = self.bound(reference.target, scope)
+      place = _blamed(bound, str(error)) or place
+      raise ConfigError(f"{place}: {error}") from error
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -235,6 +228,20 @@ def leaves(value: Any) -> Iterator[Any]:
       yield from leaves(item)
   else:
     yield value
+
+
+def _blamed(bound: Mapping[str, Binding], message: str) -> str | None:
+  """Returns the place of the one parameter that a complaint is about."""
+  named = [b.place for name, b in bound.items() if name in message.split()]
+  dotted = [b.place for name, b in bound.items() if f".{name} " in message]
+  places = set(named or dotted)
+  return places.pop() if len(places) == 1 else None
+
+
+def _line(binding: Binding, names: Names) -> tuple[str, str]:
+  """Returns a selector and `parameter = value`."""
+  path = _selector(binding.target, binding.scope, names)
+  return path, f"{binding.parameter} = {as_gin(binding.value, names)}"
 
 
 def _selector(target: Any, scope: Scope, names: Names) -> str:

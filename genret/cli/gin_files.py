@@ -42,19 +42,20 @@ def find(
   Raises:
     ConfigError: If there is none; says where it looked, and the nearest name.
   """
-  if Path(name).expanduser().is_absolute():
-    places = [Path("")]
-  else:
-    places = roots(search_paths)
+  given = Path(name).expanduser()
+  places = [Path("")] if given.is_absolute() else roots(search_paths)
   for place in places:
-    path = place / Path(name).expanduser()
-    if path.is_file():
+    if (path := place / given).is_file():
       return path
-  looked = ", ".join(str(place) if place.parts else "." for place in places)
+  if given.is_dir():
+    looked = " is a folder"
+  elif given.is_absolute():
+    looked = " does not exist"
+  else:
+    looked = "; looked in " + ", ".join(map(str, places))
   opening = f"{said}: no" if said else "No"
   raise ConfigError(
-    f"{opening} gin file {name!r}; looked in {looked}."
-    f"{_nearest(name, search_paths)}"
+    f"{opening} gin file: {name!r}{looked}.{_nearest(name, search_paths)}"
   )
 
 
@@ -69,5 +70,5 @@ def _nearest(name: str, search_paths: Sequence[str]) -> str:
   by_name = [path for path in known if Path(path).name == Path(name).name]
   near = sorted(by_name) or difflib.get_close_matches(name, sorted(known), n=3)
   if not near:
-    return f" Shipped: {', '.join(sorted(known))}." if known else ""
+    return f" Shipped files are in {shipped()}."
   return f" Nearest: {', '.join(near)}."

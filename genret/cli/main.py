@@ -28,7 +28,11 @@ _INTERRUPTED = 130
 _MACHINE = {
   errno.EACCES,
   errno.EDQUOT,
+  errno.EEXIST,
+  errno.EISDIR,
+  errno.ENAMETOOLONG,
   errno.ENOSPC,
+  errno.ENOTDIR,
   errno.EPERM,
   errno.EROFS,
 }

@@ -80,7 +80,7 @@ def test_number_given_as_text_stays_text(command):
     (["--gin_file"], "expected one argument"),
     (["--gin_fil=x"], "Did you mean '--gin_file'"),
     (["--gin.STEPS", "3"], "expected --gin.NAME=value"),
-    (["--gin_file=rum.gin"], "no gin file 'rum.gin'"),
+    (["--gin_file=rum.gin"], "no gin file: 'rum.gin'"),
   ],
 )
 def test_wrong_flag_is_one_clear_line(command, arguments, message):

@@ -90,7 +90,8 @@ sample_stage.Config:
 LENGTH = 3
 sample_stage.digits.base = 2
 sample_stage.Adam.rate = @sample_stage.Rate()
-sample_stage.Rate.peak = 0.5
+PEAK = 0.5
+sample_stage.Rate.peak = %PEAK
 """
 
 

@@ -40,8 +40,13 @@ WRONG = [
     {"Config.scheme": "@sample_stage.digits()"},
     r"must be a function \(@module.name\) or None, not @sample_stage.digits",
   ),
+  # Read by something that is not in use.
+  (
+    {"OPTIMIZER": "@sample_stage.Momentum()", "PEAK": "2.0"},
+    "PEAK has no effect: what would read it, sample_stage.Rate.peak, is not",
+  ),
   # Refused by the constructor itself.
-  ({"STEPS": "0"}, "steps is 0; expected 1 or more"),
+  ({"Config.steps": "0"}, "--gin.Config.steps: steps is 0; expected 1 or"),
 ]
 
 

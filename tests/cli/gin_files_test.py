@@ -40,10 +40,12 @@ class Shipped:
 
   @classmethod
   def of(cls, name):
-    folder, stem = name.removesuffix(".gin").split("/")
-    run = COMMAND_OF.get(folder, stem)
-    command = importlib.import_module(f"genret.cli.{run}").COMMAND
-    files = [command.run_file, *([name] if folder != "runs" else [])]
+    files = [name]
+    command = _command(
+      _configured_stage(name) or COMMAND_OF[name.split("/")[0]]
+    )
+    if not _configured_stage(name):
+      files.insert(0, command.run_file)
     required = [
       gin_setup.Setting(
         name=binding.text,
@@ -72,6 +74,19 @@ class Shipped:
       built = gin.get_bindings(self.stage)
       gin.clear_config()
     return built
+
+
+def _command(name):
+  return importlib.import_module(f"genret.cli.{name}").COMMAND
+
+
+def _configured_stage(name):
+  """Returns the command whose stage a file configures by itself, if any."""
+  for binding in gin_setup.load([name], []).final:
+    stage, _, function = binding.text.rpartition(".")[0].rpartition(".")
+    if function == "run" and stage in main.COMMANDS:
+      return stage
+  return None
 
 
 def without_functions(value):
@@ -167,10 +182,18 @@ def test_missing_file_says_where_it_looked_and_what_is_near():
   with pytest.raises(ConfigError) as caught:
     gin_files.find("models/t5_1_1_tinny.gin", ["over/here"], said="--gin_file")
   message = str(caught.value)
-  assert message.startswith("--gin_file: no gin file")
+  assert message.startswith("--gin_file: no gin file: 'models/")
   assert "over/here" in message and str(gin_files.shipped()) in message
   assert "models/t5_1_1_tiny.gin" in message
   assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+  ("name", "why"), [("{}", "is a folder"), ("{}/none.gin", "does not exist")]
+)
+def test_absolute_path_that_is_no_file(name, why, tmp_path):
+  with pytest.raises(ConfigError, match=f"{why}.*Shipped files are in"):
+    gin_files.find(name.format(tmp_path))
 
 
 def test_file_of_another_folder_is_near():

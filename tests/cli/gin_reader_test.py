@@ -63,7 +63,7 @@ def test_include_of_itself_is_refused():
 
 def test_missing_include_names_the_line_and_the_nearest_file():
   pathlib.Path("tiny.gin").write_text("")
-  with pytest.raises(ConfigError, match=r"a.gin:2: no gin file 'tyni.gin'"):
+  with pytest.raises(ConfigError, match=r"a.gin:2: no gin file: 'tyni.gin'"):
     read("A = 1\ninclude 'tyni.gin'\n")
 
 
