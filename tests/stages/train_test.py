@@ -1,0 +1,223 @@
+"""Training end to end on 64 real documents: by heart, and through a kill."""
+
+import dataclasses
+import functools
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from genret.core import artifacts
+from genret.core.collection import Collection, write
+from genret.core.errors import ArtifactError, ConfigError
+from genret.corpora import embedded
+from genret.docids import atomic, naive, semantic
+from genret.embeddings import store
+from genret.models.t5 import T5Config
+from genret.retrieval.generative import Retriever
+from genret.stages import docids, train
+from genret.stages.docids import DocidsConfig
+from genret.tasks import mixtures
+from genret.tasks.indexing import FirstP
+from genret.training.checkpoints import Checkpoints
+from genret.training.loop import DivergedError, LoopConfig
+from genret.training.optimizers import AdamW, Schedule
+
+NUM_DOCUMENTS = 64
+CONSTANT = Schedule(peak=0.01, warmup_steps=0)
+MODEL = T5Config(
+  emb_dim=64,
+  num_heads=2,
+  head_dim=32,
+  mlp_dim=64,
+  num_encoder_layers=1,
+  num_decoder_layers=1,
+  dropout_rate=0.0,
+  embedding_init_stddev=0.1,
+  residual_init_scale=0.1,
+  docid_embedding_init_stddev=0.5,
+)
+CONFIG = train.TrainConfig(
+  model=MODEL,
+  mixture=functools.partial(
+    mixtures.build, tasks=[FirstP(rate=1.0, num_tokens=24)], input_length=25
+  ),
+  task_feature_lengths={"inputs": 128, "targets": 32},
+  batch_size=8,
+  optimizer=AdamW(
+    schedule=Schedule(peak=0.01, warmup_steps=10, decay="linear"),
+    clip_norm=None,
+    multipliers={"token_embedder": 1.0, ".": 0.3},
+  ),
+  loop=LoopConfig(train_steps=300, eval_every=300),
+  dev=None,
+  input_length=25,
+)
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory) -> Collection:
+  """Every 30th passage of squad, so that articles differ."""
+  documents = list(itertools.islice(embedded.squad().documents(), 0, None, 30))[
+    :NUM_DOCUMENTS
+  ]
+  root = tmp_path_factory.mktemp("train") / "collection"
+  recipe = artifacts.Recipe(stage="prepare", arguments={"name": "squad-64"})
+  with artifacts.building(root, recipe) as folder:
+    write(folder, documents=documents, queries=[], qrels={})
+  return Collection.open(root)
+
+
+@pytest.fixture(scope="session")
+def embeddings(collection, tmp_path_factory) -> store.EmbeddingStore:
+  docnos = [document.docno for document in embedded.squad().documents()]
+  rows = [docnos.index(docno) for docno in collection.docnos]
+  path = tmp_path_factory.mktemp("vectors") / "vectors.npy"
+  np.save(path, np.asarray(store.squad(docnos).vectors)[rows])
+  return store.EmbeddingStore.from_npy(path, collection.docnos)
+
+
+SCHEMES = {
+  "atomic": atomic.build,
+  "naive": naive.build,
+  "semantic": functools.partial(semantic.build, k=4, leaf_size=8),
+}
+
+
+@pytest.fixture(scope="session")
+def make_docids(collection, embeddings, tmp_path_factory):
+  @functools.cache
+  def make(scheme: str) -> Path:
+    out = tmp_path_factory.mktemp("docids") / scheme
+    vectors = embeddings if scheme == "semantic" else None
+    config = DocidsConfig(scheme=SCHEMES[scheme])
+    docids.run(config, collection, vectors, out=out)
+    return out
+
+  return make
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_64_documents_are_learned_by_heart(
+  scheme, collection, make_docids, tmp_path
+):
+  """Hits@1 = 1: each document is found by its own first tokens."""
+  out = train.run(CONFIG, collection, make_docids(scheme), tmp_path / "model")
+  retriever = Retriever.load(out)
+  documents = list(collection.documents())
+  texts = [document.contents for document in documents]
+  found = retriever.search(texts, k=1, num_beams=4)
+  expected = [document.docno for document in documents]
+  assert [hits[0].docno for hits in found] == expected
+
+
+def test_a_finished_run_is_left_as_it_is(collection, make_docids, tmp_path):
+  config = dataclasses.replace(
+    CONFIG,
+    optimizer=AdamW(schedule=CONSTANT),
+    loop=LoopConfig(train_steps=2, eval_every=2),
+  )
+  arguments = (config, collection, make_docids("atomic"), tmp_path / "model")
+  out = train.run(*arguments)
+  before = artifacts.verify(out).identity
+  changed = (out / "checkpoints" / "2").stat().st_mtime_ns
+  train.run(*arguments)
+  assert artifacts.verify(out).identity == before
+  assert (out / "checkpoints" / "2").stat().st_mtime_ns == changed
+
+
+def test_another_run_in_the_same_folder_is_refused(
+  collection, make_docids, tmp_path
+):
+  short = dataclasses.replace(
+    CONFIG,
+    optimizer=AdamW(schedule=CONSTANT),
+    loop=LoopConfig(train_steps=1, eval_every=1),
+  )
+  folder = make_docids("atomic")
+  train.run(short, collection, folder, tmp_path / "model")
+  other = dataclasses.replace(short, batch_size=4)
+  with pytest.raises(ArtifactError, match="batch_size is 8 there and 4 here"):
+    train.run(other, collection, folder, tmp_path / "model")
+
+
+def test_test_queries_select_nothing():
+  with pytest.raises(ConfigError, match="never selected on test"):
+    train.DevConfig(split="test")
+
+
+def test_a_loss_that_is_no_number_names_step_and_checkpoint(
+  collection, make_docids, tmp_path
+):
+  config = dataclasses.replace(
+    CONFIG,
+    optimizer=AdamW(
+      schedule=Schedule(peak=1e38, warmup_steps=0), clip_norm=None
+    ),
+    loop=LoopConfig(train_steps=40, eval_every=1, log_every=1),
+  )
+  with pytest.raises(DivergedError, match=r"at step \d+; the last good"):
+    train.run(config, collection, make_docids("naive"), tmp_path / "model")
+
+
+def _script(arguments: list[str]) -> subprocess.Popen:
+  here = Path(__file__)
+  return subprocess.Popen(
+    [sys.executable, str(here), *arguments],
+    env=os.environ
+    | {"PYTHONPATH": str(here.parents[2]), "JAX_PLATFORMS": "cpu"},
+  )
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_bits(
+  collection, make_docids, tmp_path
+):
+  """kill -9 after the first checkpoint; the rerun equals an unkilled run."""
+  arguments = [str(collection.root), str(make_docids("naive"))]
+  killed, whole = tmp_path / "killed", tmp_path / "whole"
+  process = _script([*arguments, str(killed)])
+  while not (killed / "checkpoints" / "40").exists():
+    assert process.poll() is None, "the run ended before it could be killed"
+    time.sleep(0.01)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  assert not (killed / artifacts.MANIFEST).exists()
+  assert _script([*arguments, str(killed)]).wait() == 0
+  assert _script([*arguments, str(whole)]).wait() == 0
+  results = [
+    json.loads((out / train.RESULT).read_text()) for out in (killed, whole)
+  ]
+  assert results[0] == results[1]
+  states = [
+    Checkpoints(out / "checkpoints", measure=None).restore_params(400)
+    for out in (killed, whole)
+  ]
+  jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+def main(collection_root: str, docids_folder: str, out: str) -> None:
+  """Trains with dropout, a checkpoint every 40 steps."""
+  config = dataclasses.replace(
+    CONFIG,
+    model=dataclasses.replace(MODEL, dropout_rate=0.1),
+    loop=LoopConfig(train_steps=400, eval_every=400, checkpoint_every=40),
+  )
+  train.run(
+    config,
+    Collection.open(Path(collection_root)),
+    Path(docids_folder),
+    Path(out),
+  )
+
+
+if __name__ == "__main__":
+  main(*sys.argv[1:])
