@@ -134,7 +134,10 @@ class Retriever:
       length = min(_round_up(longest, LENGTHS), self.spec.input_length)
       inputs = self._tokenizer.pad(rows, length)  # [B, L]
       beams = self._search(
-        self.params, self._device_trie, inputs, num_beams=num_beams
+        self.params,
+        self._device_trie,
+        inputs=inputs,
+        num_beams=num_beams,
       )
       yield numbers, jax.device_get(beams)
 
@@ -159,7 +162,12 @@ class Retriever:
 
 
 def _search(
-  spec: ModelSpec, params: Any, trie: Any, inputs: jax.Array, *, num_beams: int
+  spec: ModelSpec,
+  params: Any,
+  trie: DeviceTrie,
+  *,
+  inputs: jax.Array,
+  num_beams: int,
 ) -> Beams:
   stepper = T5Stepper(params=params, config=spec.model)
   return beam_search(

@@ -8,7 +8,6 @@ from pathlib import Path
 from genret.core import artifacts
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
-from genret.embeddings.store import EmbeddingStore
 from genret.stages import (
   baselines,
   docids,
@@ -116,7 +115,9 @@ def run(
   models = {}
   for number, (name, row) in enumerate(config.rows.items(), start=3):
     _headline(number, total, f"T5 with {name} docids")
-    models[name] = _train(name, row, config, collection, workdir, text)
+    models[name] = _train(
+      row, collection, workdir, name=name, embed_config=config.embed, text=text
+    )
     found = retrieve.run(config.retrieve, models[name], collection)
     runs[name] = found.path
   _headline(total, total, "evaluation")
@@ -133,28 +134,22 @@ def run(
 
 
 def _train(
-  name: str,
   row: Row,
-  config: QuickstartConfig,
   collection: Collection,
   workdir: Path,
+  *,
+  name: str,
+  embed_config: EmbedConfig,
   text: ConfigText,
 ) -> Path:
   """Makes the docids of a row and trains its model; returns the folder."""
   folder = workdir / "docids" / name
-  store = (
-    _vectors(config.embed, collection, workdir) if row.embeddings else None
-  )
-  docids.run(row.docids, collection, store, out=folder)
-  return train.run(
-    row.train, collection, folder, workdir / "models" / name, text=text
-  )
-
-
-def _vectors(
-  config: EmbedConfig, collection: Collection, workdir: Path
-) -> EmbeddingStore:
-  return embed.run(config, collection, workdir / "embeddings")
+  vectors = None
+  if row.embeddings:
+    vectors = embed.run(embed_config, collection, workdir / "embeddings")
+  docids.run(row.docids, collection, vectors, out=folder)
+  out = workdir / "models" / name
+  return train.run(row.train, collection, folder, out=out, text=text)
 
 
 def _headline(number: int, total: int, what: str) -> None:

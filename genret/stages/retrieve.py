@@ -52,6 +52,7 @@ def run(
   config: RetrieveConfig,
   model_dir: Path,
   collection: Collection,
+  *,
   out: Path | None = None,
 ) -> Retrieved:
   """Searches all queries of a split and writes a TREC run file.

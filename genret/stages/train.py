@@ -22,7 +22,7 @@ from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
 from genret.retrieval.model_folder import ModelSpec
-from genret.tasks import feed
+from genret.tasks import feed, mixtures
 from genret.training.checkpoints import Checkpoints
 from genret.training.loop import Loop, LoopConfig
 from genret.training.losses import Loss
@@ -116,8 +116,8 @@ def run(
   config: TrainConfig,
   collection: Collection,
   docids: Path,
-  out: Path,
   *,
+  out: Path,
   text: ConfigText = NO_TEXT,
 ) -> Path:
   """Trains to the last step, going on from the newest whole checkpoint.
@@ -154,24 +154,18 @@ def run(
   started = time.time()
   if artifacts.begin(out, recipe) is not None:
     return out
+  _describe(mixture)
+  dev = _dev(config, collection)
   spec = _lay_out(config, docids, out, text=text)
-  retriever = _untrained_retriever(spec, out)
-  dev = config.dev if "dev" in collection.splits else None
   checkpoints = Checkpoints(
-    out / model_folder.CHECKPOINTS, measure=spec.dev_measure
+    out / model_folder.CHECKPOINTS, measure=dev.measure if dev else None
   )
   loop = Loop(
     program=_program(config, spec, optimizer),
-    feed=feed.training_batches(
-      mixture,
-      lengths=config.task_feature_lengths,
-      batch_size=config.batch_size,
-      pack=config.pack,
-      seed=config.seed,
-    ),
+    feed=_batches(config, mixture),
     checkpoints=checkpoints,
     config=config.loop,
-    evaluate=_evaluation(dev, collection, retriever),
+    evaluate=_evaluation(dev, collection, _untrained_retriever(spec, out)),
     folder=out,
     label=out.name,
   )
@@ -180,16 +174,40 @@ def run(
   artifacts.seal(
     out,
     recipe,
-    files=[
-      model_folder.MODEL,
-      RESULT,
-      *_files(out, model_folder.DOCIDS),
-      *_files(out, model_folder.TRIE),
-    ],
+    files=_identifying_files(out),
     started=started,
     gin_text=text.operative,
   )
   return out
+
+
+def _describe(mixture: Any) -> None:
+  """Prints what is trained on."""
+  if isinstance(mixture, str):
+    print(f"training on {mixture}, read through seqio's own pipeline")
+  else:
+    print(mixtures.describe(mixture))
+
+
+def _dev(config: TrainConfig, collection: Collection) -> DevConfig | None:
+  """Returns how states are judged; None, said aloud, without such queries."""
+  if config.dev and config.dev.split not in collection.splits:
+    raise ConfigError(
+      f"Collection {collection.name!r} has no split {config.dev.split!r} to"
+      " choose the best checkpoint on: prepare it with a dev share, or set"
+      " TrainConfig.dev to None to keep the newest."
+    )
+  return config.dev
+
+
+def _batches(config: TrainConfig, mixture: Any) -> feed.Batches:
+  return feed.training_batches(
+    mixture,
+    lengths=config.task_feature_lengths,
+    batch_size=config.batch_size,
+    pack=config.pack,
+    seed=config.seed,
+  )
 
 
 def _check_documents(collection: Collection, table: DocidTable) -> None:
@@ -315,9 +333,19 @@ def _write_result(out: Path, checkpoints: Checkpoints) -> None:
   artifacts.write_json(out / RESULT, result)
 
 
-def _files(out: Path, folder: str) -> list[str]:
-  paths = sorted(p for p in (out / folder).rglob("*") if p.is_file())
-  return [path.relative_to(out).as_posix() for path in paths]
+def _identifying_files(out: Path) -> list[str]:
+  """Lists the files whose bytes are the same for the same run.
+
+  Checkpoints are not: RESULT holds the hashes of their arrays.
+  """
+  paths = [
+    path
+    for folder in (model_folder.DOCIDS, model_folder.TRIE)
+    for path in (out / folder).rglob("*")
+    if path.is_file() and path.name != artifacts.PROVENANCE
+  ]
+  names = [path.relative_to(out).as_posix() for path in paths]
+  return [model_folder.MODEL, RESULT, *names]
 
 
 def _digest(params: Any) -> str:

@@ -170,10 +170,16 @@ def encoder_decoder_features(
     int32 arrays [R, L] for the encoder and [R, T] for the decoder.
   """
   encoder = _Grid(
-    layout, layout.input_starts, sequences.input_lengths, lengths.inputs
+    layout,
+    starts=layout.input_starts,
+    sizes=sequences.input_lengths,
+    width=lengths.inputs,
   )
   decoder = _Grid(
-    layout, layout.target_starts, sequences.target_lengths, lengths.targets
+    layout,
+    starts=layout.target_starts,
+    sizes=sequences.target_lengths,
+    width=lengths.targets,
   )
   features = {
     "encoder_input_tokens": encoder.place(sequences.inputs),
@@ -197,7 +203,12 @@ class _Grid:
   """The cells of R rows that the tokens of all examples fill."""
 
   def __init__(
-    self, layout: Layout, starts: np.ndarray, sizes: np.ndarray, width: int
+    self,
+    layout: Layout,
+    *,
+    starts: np.ndarray,
+    sizes: np.ndarray,
+    width: int,
   ):
     self._shape = (layout.num_rows, width)
     ends = np.cumsum(sizes)

@@ -107,7 +107,7 @@ class Loop:
         if step % self.config.log_every == 0 or self.config.saves(step):
           journal.flush(bar)
         if self.config.saves(step):
-          self._save(state, step, journal, bar)
+          self._save(state, step, journal=journal, bar=bar)
     journal.close()
     self.checkpoints.wait()
     return state
@@ -121,7 +121,7 @@ class Loop:
     return self.checkpoints.restore(state, newest)
 
   def _save(
-    self, state: TrainState, step: int, journal: "_Journal", bar: tqdm
+    self, state: TrainState, step: int, *, journal: "_Journal", bar: tqdm
   ) -> None:
     position = self.feed.state()
     measures: Mapping[str, float] = {}

@@ -110,7 +110,9 @@ def test_64_documents_are_learned_by_heart(
   scheme, collection, make_docids, tmp_path
 ):
   """Hits@1 = 1: each document is found by its own first tokens."""
-  out = train.run(CONFIG, collection, make_docids(scheme), tmp_path / "model")
+  out = train.run(
+    CONFIG, collection, make_docids(scheme), out=tmp_path / "model"
+  )
   retriever = Retriever.load(out)
   documents = list(collection.documents())
   texts = [document.contents for document in documents]
@@ -125,11 +127,11 @@ def test_a_finished_run_is_left_as_it_is(collection, make_docids, tmp_path):
     optimizer=AdamW(schedule=CONSTANT),
     loop=LoopConfig(train_steps=2, eval_every=2),
   )
-  arguments = (config, collection, make_docids("atomic"), tmp_path / "model")
-  out = train.run(*arguments)
+  arguments = (config, collection, make_docids("atomic"))
+  out = train.run(*arguments, out=tmp_path / "model")
   before = artifacts.verify(out).identity
   changed = (out / "checkpoints" / "2").stat().st_mtime_ns
-  train.run(*arguments)
+  train.run(*arguments, out=out)
   assert artifacts.verify(out).identity == before
   assert (out / "checkpoints" / "2").stat().st_mtime_ns == changed
 
@@ -143,10 +145,10 @@ def test_another_run_in_the_same_folder_is_refused(
     loop=LoopConfig(train_steps=1, eval_every=1),
   )
   folder = make_docids("atomic")
-  train.run(short, collection, folder, tmp_path / "model")
+  train.run(short, collection, folder, out=tmp_path / "model")
   other = dataclasses.replace(short, batch_size=4)
   with pytest.raises(ArtifactError, match="batch_size is 8 there and 4 here"):
-    train.run(other, collection, folder, tmp_path / "model")
+    train.run(other, collection, folder, out=tmp_path / "model")
 
 
 def test_test_queries_select_nothing():
@@ -165,7 +167,7 @@ def test_a_loss_that_is_no_number_names_step_and_checkpoint(
     loop=LoopConfig(train_steps=40, eval_every=1, log_every=1),
   )
   with pytest.raises(DivergedError, match=r"at step \d+; the last good"):
-    train.run(config, collection, make_docids("naive"), tmp_path / "model")
+    train.run(config, collection, make_docids("naive"), out=tmp_path / "model")
 
 
 def _script(arguments: list[str]) -> subprocess.Popen:
@@ -215,7 +217,7 @@ def main(collection_root: str, docids_folder: str, out: str) -> None:
     config,
     Collection.open(Path(collection_root)),
     Path(docids_folder),
-    Path(out),
+    out=Path(out),
   )
 
 
