@@ -29,7 +29,7 @@ _WARM_UP = 0.05  # share of the budget in which the learning rate rises
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BagOfSubwordsConfig:
-  """Settings of the baseline.
+  """Settings of the baseline; the defaults were chosen on dev of `squad`.
 
   Attributes:
     dim: Size D of the embeddings.
@@ -45,9 +45,10 @@ class BagOfSubwordsConfig:
       the learning rate, or training hardly moves them.
     max_length: Subwords of a text that are read.
     lower_case: Whether texts are lower-cased; T5's vocabulary is cased.
-    questions: Share of training questions among the examples.
-    sentences: Share of sentences of the documents.
-    passages: Share of whole documents, title and text.
+    questions: Rate of training questions among the examples; the three rates
+      count relative to their sum.
+    sentences: Rate of sentences of the documents.
+    passages: Rate of whole documents, title and text.
     subword_dropout: Lowest and highest share of the subwords of sentences and
       documents that are left out, drawn for each example.
     eval_period: Steps between two looks at dev.
@@ -55,18 +56,18 @@ class BagOfSubwordsConfig:
   """
 
   dim: int = 256
-  train_steps: int = 600
+  train_steps: int = 400
   max_seconds: float | None = None
   batch_size: int = 512
   learning_rate: float = 2e-2
-  dropout_rate: float = 0.0
-  label_smoothing: float = 0.0
+  dropout_rate: float = 0.1
+  label_smoothing: float = 0.1
   embedding_stddev: float = 0.1
   max_length: int = 256
   lower_case: bool = True
   questions: float = 1.0
-  sentences: float = 1.0
-  passages: float = 0.2
+  sentences: float = 5.0
+  passages: float = 1.0
   subword_dropout: tuple[float, float] = (0.3, 0.7)
   eval_period: int = 100
   seed: int = 0
@@ -78,8 +79,8 @@ class BagOfSubwordsConfig:
     rates = (self.questions, self.sentences, self.passages)
     if min(rates) < 0 or not sum(rates):
       raise ConfigError(
-        "questions, sentences and passages are shares of the examples: none"
-        f" below zero and one above it, got {rates}"
+        "questions, sentences and passages are rates of examples: none below"
+        f" zero and one above it, got {rates}"
       )
     low, high = self.subword_dropout
     if not 0 <= low <= high < 1:

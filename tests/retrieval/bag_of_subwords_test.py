@@ -119,8 +119,8 @@ def test_progress_is_shown_when_asked_for(capfd):
   ("settings", "said"),
   [
     ({"dim": 0}, "dim is from 1 on"),
-    ({"questions": 0, "sentences": 0, "passages": 0}, "shares of the examples"),
-    ({"sentences": -1}, "shares of the examples"),
+    ({"questions": 0, "sentences": 0, "passages": 0}, "rates of examples"),
+    ({"sentences": -1}, "rates of examples"),
     ({"subword_dropout": (0.5, 1.0)}, "subword_dropout"),
   ],
 )
