@@ -73,7 +73,9 @@ def _norm(name: str, config: T5Config) -> dict[str, Array]:
   return Weight("scale", (config.emb_dim,), ("embed",), ones, name=name)()
 
 
-def embedding(name: str, rows: int, config: T5Config, stddev: float) -> Weight:
+def embedding(
+  name: str, rows: int, config: T5Config, *, stddev: float
+) -> Weight:
   """Declares an embedding of so many rows."""
   # An embedding of the lone BOS row cannot be split by rows.
   rows_axis = "vocab" if name == "token_embedder" else "docid_symbols"
@@ -261,7 +263,7 @@ class Decoder(nn.Module):
         "docid_embedder",
         config.docid_embeddings,
         config,
-        config.docid_embedding_init_stddev,
+        stddev=config.docid_embedding_init_stddev,
       )()
     tree["logits_dense"] = _kernel(
       "logits_dense",

@@ -106,7 +106,9 @@ class T5Config:
     return 1 if self.docid_length == 1 else self.docid_vocab_size
 
 
-def _size(layers: int, emb_dim: int, mlp_dim: int, num_heads: int) -> T5Config:
+def _size(
+  *, layers: int, emb_dim: int, mlp_dim: int, num_heads: int
+) -> T5Config:
   return T5Config(
     emb_dim=emb_dim,
     mlp_dim=mlp_dim,

@@ -41,7 +41,7 @@ class T5(nn.Module):
       "token_embedder",
       config.vocab_size,
       config,
-      config.embedding_init_stddev,
+      stddev=config.embedding_init_stddev,
     )
     self.encoder = parameters.Encoder(config)
     self.decoder = parameters.Decoder(config)
