@@ -8,7 +8,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Float32, Int
 
-from genret.models import layers
+from genret.models import layers, positions
 from genret.models.sizes import T5Config
 
 
@@ -75,7 +75,7 @@ class T5Stepper:
     cross = layers.cross_keys_values(self.params, config, encoded.states)
     return Cache(
       cross=tuple(cross),
-      cross_bias=layers.mask_bias(encoded.mask)[:, None, None, :],
+      cross_bias=positions.mask_bias(encoded.mask)[:, None, None, :],
       own=((empty, empty),) * config.num_decoder_layers,
     )
 
@@ -108,7 +108,7 @@ class T5Stepper:
       own.append(kept)
       return kept
 
-    bias = layers.causal_bias(self.params, self.config, self._length)
+    bias = positions.causal_bias(self.params, self.config, self._length)
     context = layers.DecoderContext(
       cross=cache.cross,
       cross_bias=cache.cross_bias,
@@ -116,7 +116,7 @@ class T5Stepper:
       remember=remember,
     )
     hidden = layers.decode(
-      self.params, self.config, symbols[:, :, None], context
+      self.params, self.config, symbols[:, :, None], context=context
     )
     return hidden[:, :, 0], cache.replace(own=tuple(own))
 
@@ -155,10 +155,10 @@ class T5Stepper:
     context = layers.DecoderContext(
       cross=cache.cross,
       cross_bias=cache.cross_bias,
-      self_bias=layers.causal_bias(self.params, self.config, length),
+      self_bias=positions.causal_bias(self.params, self.config, length),
     )
     shifted = jnp.pad(rows[..., :-1], ((0, 0), (0, 0), (1, 0)))
-    hidden = layers.decode(self.params, self.config, shifted, context)
+    hidden = layers.decode(self.params, self.config, shifted, context=context)
 
     def add(total: Array, position: tuple[Array, Array, Array]):
       t, hidden_at_t, symbols = position

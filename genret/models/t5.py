@@ -16,7 +16,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float, Float32, Int
 
-from genret.models import layers, parameters
+from genret.models import layers, parameters, positions
 from genret.models.sizes import SIZES, T5Config, size
 
 __all__ = ["SIZES", "T5", "T5Config", "size"]
@@ -109,7 +109,7 @@ class T5(nn.Module):
     params = {"decoder": self.decoder()}
     if not own:
       params["token_embedder"] = self.token_embedder()
-    bias = layers.causal_bias(params, config, decoder_inputs.shape[1])
+    bias = positions.causal_bias(params, config, decoder_inputs.shape[1])
     sources, targets = encoder_segment_ids, decoder_segment_ids
     if targets is None:
       sources, targets = inputs > 0, jnp.ones_like(decoder_inputs, bool)
@@ -121,7 +121,9 @@ class T5(nn.Module):
       self_bias=bias,
     )
     drop = self._dropout(deterministic, 1)
-    hidden = layers.decode(params, config, decoder_inputs, context, drop=drop)
+    hidden = layers.decode(
+      params, config, decoder_inputs, context=context, drop=drop
+    )
     return layers.logits(params, config, hidden)
 
   def __call__(

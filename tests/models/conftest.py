@@ -1,0 +1,35 @@
+"""A tiny T5 with a docid vocabulary of its own, and its parameters."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from genret.models.t5 import T5, T5Config
+
+CONFIG = T5Config(
+  vocab_size=40,
+  emb_dim=16,
+  num_heads=2,
+  head_dim=8,
+  mlp_dim=24,
+  num_encoder_layers=2,
+  num_decoder_layers=2,
+  docid_vocab_size=9,
+  docid_length=4,
+)
+
+
+def init(config: T5Config):
+  tokens = jnp.ones((1, 4), jnp.int32)
+  make = jax.jit(T5(config).init)
+  return make(jax.random.key(1), tokens, tokens)["params"]
+
+
+@pytest.fixture(scope="session")
+def config() -> T5Config:
+  return CONFIG
+
+
+@pytest.fixture(scope="session")
+def params():
+  return init(CONFIG)

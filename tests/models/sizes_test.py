@@ -1,0 +1,79 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from genret.core.errors import ConfigError
+from genret.models.sizes import SIZES, T5Config, size
+from genret.models.t5 import T5
+
+# google/t5-v1_1-{small,base,large,xl,xxl} as released; tiny and mini, which
+# nobody released in this form, counted by hand below.
+PUBLISHED = {
+  "small": 76_961_152,
+  "base": 247_577_856,
+  "large": 783_150_080,
+  "xl": 2_849_757_184,
+  "xxl": 11_135_332_352,
+}
+
+
+def count(config):
+  tokens = jnp.ones((1, 2), jnp.int32)
+  model = T5(config)
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), tokens, tokens))
+  return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sizes_have_the_published_number_of_parameters(name):
+  assert count(size(name)) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", ["tiny", "mini"])
+def test_small_sizes_have_what_their_shape_says(name):
+  config = size(name)
+  width, joined = config.emb_dim, config.num_heads * 64
+  attention, mlp = 4 * width * joined, 3 * width * config.mlp_dim
+  encoder = 4 * (attention + mlp + 2 * width)
+  decoder = 4 * (2 * attention + mlp + 3 * width)
+  ends = 2 * (32_128 * width) + 2 * (32 * config.num_heads) + 2 * width
+  assert count(config) == encoder + decoder + ends
+
+
+def test_an_atomic_head_counts_each_document_once():
+  table = dataclasses.replace(
+    size("tiny"), docid_vocab_size=1_000_002, docid_length=1
+  )
+  text = size("tiny")
+  head = table.head_width * 256
+  assert table.head_width == 1_000_064  # the next multiple of 128
+  assert count(table) == count(text) - 32_128 * 256 + head + 256
+
+
+def test_heads_round_up_to_the_multiple_asked_for():
+  config = T5Config(docid_vocab_size=300, docid_length=2)
+  assert config.head_width == 384
+  wider = dataclasses.replace(config, head_multiple=512)
+  assert wider.head_width == 512
+  assert T5Config().head_width == T5Config().num_symbols == 32_128
+
+
+def test_the_docid_embedding_has_a_row_for_each_symbol_that_is_read():
+  assert T5Config().docid_embeddings == 0
+  assert T5Config(docid_vocab_size=9, docid_length=3).docid_embeddings == 9
+  assert T5Config(docid_vocab_size=9, docid_length=1).docid_embeddings == 1
+
+
+def test_an_unknown_size_suggests_the_nearest():
+  with pytest.raises(ConfigError, match="'smal'.*small"):
+    size("smal")
+  assert set(SIZES) == {"tiny", "mini", *PUBLISHED}
+
+
+def test_an_unknown_dtype_and_a_missing_length_are_refused():
+  with pytest.raises(ConfigError, match="float16"):
+    T5Config(dtype="float16")
+  with pytest.raises(ConfigError, match="docid_length"):
+    T5Config(docid_vocab_size=10)
