@@ -62,6 +62,7 @@ EXTRAS_REQUIRE = {
     "ir-datasets>=0.6.3,<0.7",
     "pytest>=8.4,<10",
     "ruff>=0.17,<0.18",
+    "scikit-learn>=1.6,<2",
   ],
 }
 
@@ -73,7 +74,8 @@ setup(
   long_description_content_type="text/markdown",
   license="Apache-2.0",
   license_files=["LICENSE", "genret/data/*/LICENSE*"],
-  python_requires=">=3.11",
+  # ir-measures reads syntax trees in a way that Python 3.14 removes.
+  python_requires=">=3.11,<3.14",
   # The gin files live beside the package in a checkout and inside it, as
   # genret/gin_configs, once installed; genret.cli.gin_files looks in both.
   packages=[
