@@ -9,6 +9,14 @@ import numpy as np
 from genret.interop import huggingface
 from genret.models.t5 import T5Config
 
+NARROW = T5Config(  # the quickstart's, for naive docids
+  emb_dim=128,
+  num_heads=2,
+  mlp_dim=256,
+  num_encoder_layers=1,
+  num_decoder_layers=1,
+)
+
 
 def torch_t5(params: Mapping[str, Any], config: T5Config) -> Any:
   """Builds `transformers`' T5 with our weights and docid vocabulary.
@@ -41,7 +49,7 @@ def torch_t5(params: Mapping[str, Any], config: T5Config) -> Any:
   model.lm_head = torch.nn.Linear(width, symbols, bias=False)
   weights = huggingface.to_huggingface(params)
   weights["lm_head.weight"] = weights["lm_head.weight"][:symbols]
-  state = {name: torch.from_numpy(value) for name, value in weights.items()}
+  state = {name: torch.tensor(value) for name, value in weights.items()}
   missing, unexpected = model.load_state_dict(state, strict=False)
   tied = {"encoder.embed_tokens.weight"}
   if set(missing) - tied or unexpected:

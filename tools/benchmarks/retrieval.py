@@ -58,13 +58,20 @@ def main() -> None:
     queries = [query.text for query in collection.queries("test")]
   queries = queries[:num_queries]
   checks = []
-  for name in ("tiny", "small") if full else ("tiny",):
-    checks += _compare(name, SIZES[name], table, queries)
+  shapes = {"narrow": peers.NARROW, "tiny": SIZES["tiny"]}
+  if full:
+    shapes["small"] = SIZES["small"]
+  for name, config in shapes.items():
+    checks += _compare(name, config, table=table, queries=queries)
   reporting.finish(checks, packages=("jax", "flax", "torch", "transformers"))
 
 
 def _compare(
-  name: str, config: T5Config, table: DocidTable, queries: Sequence[str]
+  name: str,
+  config: T5Config,
+  *,
+  table: DocidTable,
+  queries: Sequence[str],
 ) -> list[reporting.Check]:
   config = dataclasses.replace(
     config, docid_vocab_size=table.vocab_size, docid_length=table.length

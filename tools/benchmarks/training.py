@@ -38,13 +38,6 @@ from genret.training.partitioning import MeshShape
 from genret.training.step import Program
 
 ROWS = 32  # packed rows a step
-NARROW = T5Config(  # the quickstart's
-  emb_dim=128,
-  num_heads=2,
-  mlp_dim=256,
-  num_encoder_layers=1,
-  num_decoder_layers=1,
-)
 
 
 def main() -> None:
@@ -56,7 +49,7 @@ def main() -> None:
   how.add_argument("--quick", action="store_true", help="under five minutes")
   how.add_argument("--full", action="store_true", help="more steps and sizes")
   full = parser.parse_args().full
-  shapes = {"narrow": NARROW} | ({"tiny": SIZES["tiny"]} if full else {})
+  shapes = {"narrow": peers.NARROW, "tiny": SIZES["tiny"]}
   with tempfile.TemporaryDirectory() as folder:
     batches, table = _batches(Path(folder), steps=24 if full else 8)
   checks = []
