@@ -8,6 +8,7 @@ from flax import struct
 from jax import Array
 from jaxtyping import Bool, Float, Float32, Int
 
+from genret.core import errors
 from genret.models import layers, positions
 from genret.models.sizes import T5Config
 
@@ -187,7 +188,11 @@ class T5Stepper:
 
   @property
   def _length(self) -> int:
-    assert self.config.docid_length is not None
+    if self.config.docid_length is None:
+      raise errors.ConfigError(
+        "decoding needs to know how long docids are; set docid_length of the"
+        " T5Config to the table's length T (EOS counted)."
+      )
     return self.config.docid_length
 
 

@@ -21,8 +21,7 @@ CONFIG = T5Config(
 
 def init(config: T5Config):
   tokens = jnp.ones((1, 4), jnp.int32)
-  make = jax.jit(T5(config).init)
-  return make(jax.random.key(1), tokens, tokens)["params"]
+  return T5(config).init(jax.random.key(1), tokens, tokens)["params"]
 
 
 @pytest.fixture(scope="session")

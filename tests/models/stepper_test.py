@@ -1,10 +1,13 @@
 """Step by step equals one pass; beams follow their parents."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from genret.core.errors import ConfigError
 from genret.models.stepper import T5Stepper
 from genret.models.t5 import T5
 
@@ -83,3 +86,22 @@ def test_candidates_are_gathered(stepper):
   whole = stepper.logits(hidden, 0)
   assert float(got[1, 0, 0]) == float(whole[1, 0, 8])
   assert float(got[0, 1, 1]) == float(whole[0, 1, 3])
+
+
+def test_atomic_docids_read_only_bos(config, params):
+  atomic = dataclasses.replace(config, docid_length=1)
+  decoder = dict(params["decoder"])
+  rows = decoder["docid_embedder"]["embedding"]
+  one_row = decoder | {"docid_embedder": {"embedding": rows[:1]}}
+  alone = T5Stepper(params=params | {"decoder": one_row}, config=atomic)
+  zeros = jnp.zeros((2, 1), jnp.int32)
+  hidden, _ = step(alone, start(alone, INPUTS), zeros, zeros, 0)
+  whole = T5(config).apply({"params": params}, INPUTS, zeros)
+  np.testing.assert_allclose(alone.logits(hidden, 0), whole, atol=1e-5)
+
+
+def test_decoding_without_a_length_says_what_to_set(config, params):
+  text = dataclasses.replace(config, docid_vocab_size=None, docid_length=None)
+  endless = T5Stepper(params=params, config=text)
+  with pytest.raises(ConfigError, match="docid_length"):
+    endless.start(endless.encode(INPUTS))
