@@ -26,3 +26,28 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector):
   _refuse_skip((yield).get_result())
+
+
+@pytest.fixture(scope="module")
+def compile_once(tmp_path_factory):
+  """Keeps compiled programs on disk while it is in use.
+
+  For modules that make the same program several times, as a run that goes on
+  after an interruption does.
+  """
+  import jax
+  from jax.experimental.compilation_cache import compilation_cache
+
+  settings = {
+    "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+    "jax_persistent_cache_min_compile_time_secs": 0.1,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+  }
+  before = {name: getattr(jax.config, name) for name in settings}
+  for name, value in settings.items():
+    jax.config.update(name, value)
+  compilation_cache.reset_cache()
+  yield
+  for name, value in before.items():
+    jax.config.update(name, value)
+  compilation_cache.reset_cache()

@@ -22,7 +22,7 @@ Evaluate = Callable[[Any, int], Mapping[str, float]]
 
 
 class DivergedError(UserError):
-  """The loss stopped being a number."""
+  """The loss, or its gradient, stopped being a number."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,8 +86,8 @@ class Loop:
     """Trains to the last step and returns the state there.
 
     Raises:
-      DivergedError: If a loss is not finite; names the step and the last
-        good checkpoint. No state after such a step is ever saved.
+      DivergedError: If a loss or a gradient is not finite; names the step
+        and the last good checkpoint. No state after such a step is ever saved.
     """
     state = self._start()
     first = int(state.step)
@@ -160,7 +160,7 @@ class _Journal:
     rows = jax.device_get([metrics for _, metrics in self._pending])
     self._pending.clear()
     for step, row in zip(steps, rows, strict=True):
-      self._check(step, float(row.loss))
+      self._check(step, row)
     now = time.monotonic()
     examples = sum(float(row.examples) for row in rows)
     scalars = {
@@ -177,15 +177,26 @@ class _Journal:
     )
     bar.update(len(steps))
 
-  def _check(self, step: int, loss: float) -> None:
-    if math.isfinite(loss):
+  def _check(self, step: int, row: StepMetrics) -> None:
+    """Refuses a step whose loss or gradient is not finite.
+
+    The loss is that of the parameters before the step; only the gradient says
+    whether the step has spoilt them.
+    """
+    values = {
+      "loss": float(row.loss),
+      "gradient's norm": float(row.grad_norm),
+    }
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if not bad:
       return
     self._checkpoints.wait()
     good = self._checkpoints.newest
     kept = "none was saved yet" if good is None else f"step {good:,}"
     raise DivergedError(
-      f"The loss became {loss} at step {step:,}; the last good checkpoint:"
-      f" {kept}. Lower the learning rate, warm up longer, or train in float32."
+      f"The {bad[0]} became {values[bad[0]]} at step {step:,}; the last good"
+      f" checkpoint: {kept}. Lower the learning rate, warm up longer, or train"
+      " in float32."
     )
 
   def measures(self, step: int, measures: Mapping[str, float]) -> None:

@@ -45,6 +45,10 @@ class MeshShape:
 
   model: int = 1
 
+  def __post_init__(self):
+    if self.model < 1:
+      raise ConfigError(f"MeshShape.model is {self.model}; expected 1 or more.")
+
   def build(self) -> Mesh:
     """Returns the mesh over all devices.
 

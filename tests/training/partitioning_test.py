@@ -1,0 +1,128 @@
+"""Where arrays live, on meshes of devices that need not exist."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax.linen import partitioning as nn_partitioning
+from jax.sharding import AbstractMesh, PartitionSpec
+
+from genret.core.errors import ConfigError
+from genret.models.t5 import T5, T5Config
+from genret.training import partitioning
+from genret.training.partitioning import MeshShape
+
+CONFIG = T5Config(
+  vocab_size=64,
+  emb_dim=16,
+  num_heads=2,
+  head_dim=8,
+  mlp_dim=36,
+  num_encoder_layers=1,
+  num_decoder_layers=1,
+  docid_vocab_size=12,
+  docid_length=3,
+  head_multiple=16,
+)
+TEXT_DOCIDS = dataclasses.replace(
+  CONFIG, docid_vocab_size=None, docid_length=None
+)
+ATOMIC = dataclasses.replace(CONFIG, docid_length=1)
+
+
+def variables(config):
+  tokens = jnp.ones((1, 4), jnp.int32)
+  return jax.eval_shape(
+    lambda: T5(config).init(jax.random.key(0), tokens, tokens)
+  )
+
+
+def specs(config, *, model):
+  """Returns path -> PartitionSpec on a mesh of 2 x `model` devices."""
+  mesh = AbstractMesh((2, model), ("data", "model"))
+  tree = partitioning.parameter_shardings(variables(config), mesh)
+  return {
+    jax.tree_util.keystr(path, simple=True, separator="/"): sharding.spec
+    for path, sharding in jax.tree_util.tree_leaves_with_path(tree)
+  }
+
+
+def test_one_device_is_a_mesh_too():
+  assert dict(MeshShape().build().shape) == {
+    "data": jax.device_count(),
+    "model": 1,
+  }
+
+
+def test_a_divisor_that_divides_nothing_is_refused():
+  model = 2 * jax.device_count()
+  with pytest.raises(ConfigError, match=f"cannot be split {model} ways"):
+    MeshShape(model=model).build()
+
+
+@pytest.mark.parametrize("model", [0, -1])
+def test_ways_count_from_one(model):
+  with pytest.raises(ConfigError, match=f"model is {model}; expected 1"):
+    MeshShape(model=model)
+
+
+@pytest.mark.parametrize("config", [CONFIG, TEXT_DOCIDS, ATOMIC])
+def test_every_axis_of_a_parameter_has_a_rule(config):
+  tree = variables(config)
+  axes = nn_partitioning.get_axis_names(tree["params_axes"])
+  leaves = jax.tree.leaves(
+    axes, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec)
+  )
+  assert len(leaves) == len(jax.tree.leaves(tree["params"]))
+  used = {name for leaf in leaves for name in leaf}
+  assert used - dict(partitioning.AXIS_RULES).keys() == set()
+
+
+def test_rules_name_axes_of_the_mesh_and_each_once():
+  names = [name for name, _ in partitioning.AXIS_RULES]
+  assert len(names) == len(set(names))
+  targets = {axis for _, axis in partitioning.AXIS_RULES}
+  assert targets == {"data", "model", None}
+
+
+def test_wide_axes_are_split_and_those_of_the_stream_are_whole():
+  found = specs(CONFIG, model=4)
+  assert found["token_embedder/embedding"] == PartitionSpec("model", None)
+  assert found["decoder/docid_embedder/embedding"] == PartitionSpec(
+    "model", None
+  )
+  assert found["decoder/logits_dense/kernel"] == PartitionSpec(None, "model")
+  layer = "encoder/layers_0"
+  query = found[f"{layer}/attention/query/kernel"]
+  assert query == PartitionSpec(None, "model")
+  out = found[f"{layer}/attention/out/kernel"]
+  assert out == PartitionSpec("model", None)
+  assert found[f"{layer}/mlp/wi_0/kernel"] == PartitionSpec(None, "model")
+  assert found[f"{layer}/mlp/wo/kernel"] == PartitionSpec("model", None)
+  assert found["encoder/encoder_norm/scale"] == PartitionSpec(None)
+
+
+def test_an_axis_that_does_not_divide_evenly_is_kept_whole():
+  """Of 64 ids, 12 symbols, 36 hidden and 16 joined, 3 divides two."""
+  found = specs(CONFIG, model=3)
+  assert found["token_embedder/embedding"] == PartitionSpec(None, None)
+  assert found["decoder/docid_embedder/embedding"] == PartitionSpec(
+    "model", None
+  )
+  layer = "encoder/layers_0"
+  query = found[f"{layer}/attention/query/kernel"]
+  assert query == PartitionSpec(None, None)
+  assert found[f"{layer}/mlp/wi_0/kernel"] == PartitionSpec(None, "model")
+
+
+def test_the_one_row_of_an_atomic_model_is_kept_whole():
+  found = specs(ATOMIC, model=2)
+  row = found["decoder/docid_embedder/embedding"]
+  assert row == PartitionSpec(None, None)
+
+
+def test_batches_are_split_over_data_and_the_rest_is_everywhere():
+  mesh = MeshShape().build()
+  assert partitioning.batch_sharding(mesh).spec == PartitionSpec("data")
+  assert partitioning.replicated(mesh).is_fully_replicated
