@@ -320,6 +320,7 @@ def _evaluation(
 
 def _write_result(out: Path, checkpoints: Checkpoints) -> None:
   """Writes which states were kept, and the hashes of their parameters."""
+  checkpoints.wait()
   newest, best = checkpoints.newest, checkpoints.best
   result = {
     "best_step": best,
