@@ -71,8 +71,14 @@ class ModelSpec:
     try:
       fields = json.loads(path.read_text(encoding="utf-8"))
       version = fields.pop("format_version")
+      if version != FORMAT_VERSION:
+        raise ArtifactError(
+          f"{path} has format {version}; this genret reads {FORMAT_VERSION}."
+        )
       model = T5Config(**fields.pop("model"))
-      spec = cls(model=model, **fields)
+      return cls(model=model, **fields)
+    except ArtifactError:
+      raise
     except OSError as error:
       raise ArtifactError(
         f"{folder} is no model folder: {MODEL} cannot be read"
@@ -80,11 +86,6 @@ class ModelSpec:
       ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
       raise ArtifactError(f"{path} is damaged: {error}.") from error
-    if version != FORMAT_VERSION:
-      raise ArtifactError(
-        f"{path} has format {version}; this genret reads {FORMAT_VERSION}."
-      )
-    return spec
 
 
 def codes_hash(folder: Path) -> str:
@@ -98,7 +99,13 @@ def load_docids(folder: Path, spec: ModelSpec) -> tuple[DocidTable, Trie]:
   Raises:
     ArtifactError: If the docids are not those the model was trained on.
   """
-  found = codes_hash(Path(folder) / DOCIDS)
+  try:
+    found = codes_hash(Path(folder) / DOCIDS)
+  except OSError as error:
+    raise ArtifactError(
+      f"{folder}/{DOCIDS} holds no docids ({error.strerror}); the model folder"
+      " is not whole. Copy it anew, or run genret train."
+    ) from error
   if found != spec.docids:
     raise ArtifactError(
       f"{folder}/{DOCIDS} holds other docids ({found[:12]}…) than the model"
