@@ -34,7 +34,7 @@ class Checkpoints:
     self, folder: Path, *, measure: str | None, read_only: bool = False
   ):
     logging.getLogger("absl").setLevel(logging.ERROR)
-    self._folder = Path(folder)
+    self._folder = Path(folder).absolute()
     self._measure = measure
     keep = [checkpoint_managers.LatestN(NEWEST_KEPT)]
     if measure is not None:
@@ -43,7 +43,7 @@ class Checkpoints:
       )
       keep.append(best)
     self._manager = ocp.CheckpointManager(
-      self._folder.absolute(),
+      self._folder,
       options=ocp.CheckpointManagerOptions(
         create=not read_only,
         read_only=read_only,
