@@ -80,7 +80,7 @@ def sign_flip_test(
     )
   values = values[values != 0]  # a flipped zero changes nothing
   threshold = abs(values.sum()) - _ROUNDING * np.abs(values).sum()
-  if 2.0 ** len(values) <= flips:
+  if 1 << len(values) <= flips:
     signs = _all_signs(len(values))
     return float(np.mean(np.abs(signs @ values) >= threshold))
   rng = np.random.default_rng(seed)

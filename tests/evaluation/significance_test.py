@@ -166,3 +166,8 @@ def test_compare_refuses_other_queries():
   a, b = {"m": {"q1": 1.0}}, {"m": {"q2": 1.0}}
   with pytest.raises(UserError, match="different queries"):
     compare({"a": a, "b": b}, baseline="b", measures=["m"])
+
+
+def test_thousands_of_queries_are_no_overflow():
+  values = np.random.default_rng(0).normal(size=3000)
+  assert 0 < significance.sign_flip_test(values, flips=100) <= 1
