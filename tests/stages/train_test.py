@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 import json
 import os
 import signal
@@ -16,22 +15,17 @@ import numpy as np
 import pytest
 
 from genret.core import artifacts
-from genret.core.collection import Collection, write
+from genret.core.collection import Collection
 from genret.core.errors import ArtifactError, ConfigError
-from genret.corpora import embedded
-from genret.docids import atomic, naive, semantic
-from genret.embeddings import store
 from genret.models.t5 import T5Config
 from genret.retrieval.generative import Retriever
-from genret.stages import docids, train
-from genret.stages.docids import DocidsConfig
+from genret.stages import train
 from genret.tasks import mixtures
 from genret.tasks.indexing import FirstP
 from genret.training.checkpoints import Checkpoints
 from genret.training.loop import DivergedError, LoopConfig
 from genret.training.optimizers import AdamW, Schedule
 
-NUM_DOCUMENTS = 64
 CONSTANT = Schedule(peak=0.01, warmup_steps=0)
 MODEL = T5Config(
   emb_dim=64,
@@ -63,49 +57,7 @@ CONFIG = train.TrainConfig(
 )
 
 
-@pytest.fixture(scope="session")
-def collection(tmp_path_factory) -> Collection:
-  """Every 30th passage of squad, so that articles differ."""
-  documents = list(itertools.islice(embedded.squad().documents(), 0, None, 30))[
-    :NUM_DOCUMENTS
-  ]
-  root = tmp_path_factory.mktemp("train") / "collection"
-  recipe = artifacts.Recipe(stage="prepare", arguments={"name": "squad-64"})
-  with artifacts.building(root, recipe) as folder:
-    write(folder, documents=documents, queries=[], qrels={})
-  return Collection.open(root)
-
-
-@pytest.fixture(scope="session")
-def embeddings(collection, tmp_path_factory) -> store.EmbeddingStore:
-  docnos = [document.docno for document in embedded.squad().documents()]
-  rows = [docnos.index(docno) for docno in collection.docnos]
-  path = tmp_path_factory.mktemp("vectors") / "vectors.npy"
-  np.save(path, np.asarray(store.squad(docnos).vectors)[rows])
-  return store.EmbeddingStore.from_npy(path, collection.docnos)
-
-
-SCHEMES = {
-  "atomic": atomic.build,
-  "naive": naive.build,
-  "semantic": functools.partial(semantic.build, k=4, leaf_size=8),
-}
-
-
-@pytest.fixture(scope="session")
-def make_docids(collection, embeddings, tmp_path_factory):
-  @functools.cache
-  def make(scheme: str) -> Path:
-    out = tmp_path_factory.mktemp("docids") / scheme
-    vectors = embeddings if scheme == "semantic" else None
-    config = DocidsConfig(scheme=SCHEMES[scheme])
-    docids.run(config, collection, vectors, out=out)
-    return out
-
-  return make
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["atomic", "naive", "semantic"])
 def test_64_documents_are_learned_by_heart(
   scheme, collection, make_docids, tmp_path
 ):

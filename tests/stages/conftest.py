@@ -1,0 +1,82 @@
+"""64 real passages with their questions, their vectors and their docids."""
+
+import functools
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genret.core import artifacts
+from genret.core.collection import Collection, write
+from genret.corpora import embedded
+from genret.docids import atomic, naive, semantic
+from genret.embeddings import store
+from genret.stages import docids
+from genret.stages.docids import DocidsConfig
+
+NUM_DOCUMENTS = 64
+NUM_JUDGED = 8  # queries of dev and of test: one batch of a search
+SCHEMES = {
+  "atomic": atomic.build,
+  "naive": naive.build,
+  "semantic": functools.partial(semantic.build, k=4, leaf_size=8),
+}
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory) -> Collection:
+  """Every 30th passage of squad, so that articles differ."""
+  squad = embedded.squad()
+  documents = list(itertools.islice(squad.documents(), 0, None, 30))
+  documents = documents[:NUM_DOCUMENTS]
+  qrels = {
+    "train": _judged(squad, "train", documents, limit=None),
+    "dev": _judged(squad, "dev", documents, limit=NUM_JUDGED),
+    "test": _judged(squad, "test", documents, limit=NUM_JUDGED),
+  }
+  asked = set().union(*qrels.values())
+  root = tmp_path_factory.mktemp("squad-64") / "collection"
+  recipe = artifacts.Recipe(stage="prepare", arguments={"name": "squad-64"})
+  with artifacts.building(root, recipe) as folder:
+    write(
+      folder,
+      documents=documents,
+      queries=[q for q in squad.queries() if q.query_id in asked],
+      qrels=qrels,
+    )
+  return Collection.open(root)
+
+
+def _judged(squad, split, documents, *, limit) -> dict[str, dict[str, int]]:
+  docnos = {document.docno for document in documents}
+  found = (j for j in squad.qrels[split]() if j.docno in docnos)
+  return {
+    j.query_id: {j.docno: j.grade} for j in itertools.islice(found, limit)
+  }
+
+
+@pytest.fixture(scope="session")
+def vectors_file(collection, tmp_path_factory) -> Path:
+  docnos = [document.docno for document in embedded.squad().documents()]
+  rows = [docnos.index(docno) for docno in collection.docnos]
+  path = tmp_path_factory.mktemp("vectors") / "vectors.npy"
+  np.save(path, np.asarray(store.squad(docnos).vectors)[rows])
+  return path
+
+
+@pytest.fixture(scope="session")
+def make_docids(collection, vectors_file, tmp_path_factory):
+  """Returns the function from the name of a scheme to a docids artifact."""
+
+  @functools.cache
+  def make(scheme: str) -> Path:
+    out = tmp_path_factory.mktemp("docids") / scheme
+    vectors = None
+    if scheme == "semantic":
+      vectors = store.EmbeddingStore.from_npy(vectors_file, collection.docnos)
+    config = DocidsConfig(scheme=SCHEMES[scheme])
+    docids.run(config, collection, vectors, out=out)
+    return out
+
+  return make
