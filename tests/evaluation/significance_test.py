@@ -170,4 +170,4 @@ def test_compare_refuses_other_queries():
 
 def test_thousands_of_queries_are_no_overflow():
   values = np.random.default_rng(0).normal(size=3000)
-  assert 0 < significance.sign_flip_test(values, flips=100) <= 1
+  assert 0 < sign_flip_test(values, flips=100) <= 1

@@ -20,7 +20,7 @@ NUM_JUDGED = 8  # queries of dev and of test: one batch of a search
 SCHEMES = {
   "atomic": atomic.build,
   "naive": naive.build,
-  "semantic": functools.partial(semantic.build, k=4, leaf_size=8),
+  "semantic": functools.partial(semantic.build, k=8, leaf_size=16),
 }
 
 
