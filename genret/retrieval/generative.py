@@ -47,9 +47,6 @@ class Retriever:
     self._device_trie = DeviceTrie.place(trie)
     self._tokenizer = Tokenizer()
     self._ties = searcher.tie_order(table.num_documents, seed=spec.tie_seed)
-    self._search = jax.jit(
-      functools.partial(_search, spec), static_argnames="num_beams"
-    )
 
   @classmethod
   def load(
@@ -133,7 +130,8 @@ class Retriever:
       longest = max(map(len, rows))
       length = min(_round_up(longest, LENGTHS), self.spec.input_length)
       inputs = self._tokenizer.pad(rows, length)  # [B, L]
-      beams = self._search(
+      beams = _search(
+        self.spec,
         self.params,
         self._device_trie,
         inputs=inputs,
@@ -161,6 +159,7 @@ class Retriever:
     )
 
 
+@functools.partial(jax.jit, static_argnames=("spec", "num_beams"))
 def _search(
   spec: ModelSpec,
   params: Any,

@@ -82,7 +82,8 @@ class Finished:
     report: The figures.
     metrics: Their file.
     models: Name of each generative row -> its model folder.
-    seconds: Wall time of this run; parts that stood already cost nothing.
+    seconds: Wall time of this run; of what stood already, only searching and
+      measuring are done again.
   """
 
   report: Report
@@ -94,7 +95,7 @@ class Finished:
 def run(
   config: QuickstartConfig, workdir: Path, *, text: ConfigText = NO_TEXT
 ) -> Finished:
-  """Runs every stage in turn; what stands in the folder is not made again.
+  """Runs every stage in turn; models that stand are not trained again.
 
   Args:
     config: The job.
