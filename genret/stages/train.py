@@ -150,12 +150,12 @@ def run(
       "docids": artifacts.identity(docids),
     },
   )
+  dev = _dev(config, collection)
   optimizer = config.optimizer.build(config.loop.train_steps)
   started = time.time()
   if artifacts.begin(out, recipe) is not None:
     return out
   _describe(mixture)
-  dev = _dev(config, collection)
   spec = _lay_out(config, docids, out, text=text)
   checkpoints = Checkpoints(
     out / model_folder.CHECKPOINTS, measure=dev.measure if dev else None
@@ -190,7 +190,7 @@ def _describe(mixture: Any) -> None:
 
 
 def _dev(config: TrainConfig, collection: Collection) -> DevConfig | None:
-  """Returns how states are judged; None, said aloud, without such queries."""
+  """Returns how states are judged, once it is sure that they can be."""
   if config.dev and config.dev.split not in collection.splits:
     raise ConfigError(
       f"Collection {collection.name!r} has no split {config.dev.split!r} to"
