@@ -15,9 +15,10 @@ import optax
 from genret.core import artifacts, atomic
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
-from genret.core.errors import ArtifactError, ConfigError
+from genret.core.errors import ConfigError, UserError
 from genret.decoding.trie import Trie
 from genret.evaluation import measures
+from genret.evaluation.selection import refuse_test
 from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
@@ -53,10 +54,13 @@ class DevConfig:
   num_beams: int = 10
 
   def __post_init__(self):
-    if self.split == "test":
+    try:
+      refuse_test(self.split)
+    except UserError as error:
       raise ConfigError(
-        "DevConfig.split is 'test'; a model is never selected on test queries."
-      )
+        f"DevConfig.split is {self.split!r}; a model is never selected on test"
+        " queries."
+      ) from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,7 +142,7 @@ def run(
   """
   out = Path(out)
   table = DocidTable.load(docids)
-  _check_documents(collection, table)
+  mixtures.check_same_documents(collection, table)
   mixture = config.mixture
   if callable(mixture):
     mixture = mixture(collection, table)
@@ -156,7 +160,7 @@ def run(
   if artifacts.begin(out, recipe) is not None:
     return out
   _describe(mixture)
-  spec = _lay_out(config, docids, out, text=text)
+  spec = _lay_out(config, table, out, docids=docids, text=text)
   checkpoints = Checkpoints(
     out / model_folder.CHECKPOINTS, measure=dev.measure if dev else None
   )
@@ -210,15 +214,6 @@ def _batches(config: TrainConfig, mixture: Any) -> feed.Batches:
   )
 
 
-def _check_documents(collection: Collection, table: DocidTable) -> None:
-  if tuple(table.docnos) != collection.docnos:
-    raise ArtifactError(
-      f"The docids name {table.num_documents:,} documents that are not, in"
-      f" order, the {collection.num_documents:,} of {collection.name}; make"
-      " docids for this collection with genret docids."
-    )
-
-
 def _recipe(
   config: TrainConfig, *, mixture: str, inputs: Mapping[str, str]
 ) -> artifacts.Recipe:
@@ -239,13 +234,13 @@ def _recipe(
 
 def _lay_out(
   config: TrainConfig,
-  docids: Path,
+  table: DocidTable,
   out: Path,
   *,
+  docids: Path,
   text: ConfigText,
 ) -> ModelSpec:
   """Writes all of a model folder that is known before training."""
-  table = DocidTable.load(docids)
   own = not table.text_vocabulary
   model = dataclasses.replace(
     config.model,

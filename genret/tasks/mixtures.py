@@ -52,7 +52,7 @@ def build(
   collection = _opened(collection, Collection, Collection.open)
   table = _opened(docids, DocidTable, DocidTable.load)
   _check_tasks(tasks)
-  _check_same_documents(collection, table)
+  check_same_documents(collection, table)
   if input_length < 2:
     raise ConfigError(f"input_length must be at least 2; {input_length} came.")
   common = {
@@ -137,7 +137,13 @@ def _check_tasks(tasks: Sequence[TaskConfig]) -> None:
     )
 
 
-def _check_same_documents(collection: Collection, table: DocidTable) -> None:
+def check_same_documents(collection: Collection, table: DocidTable) -> None:
+  """Raises an ArtifactError unless docids and collection agree on documents.
+
+  Args:
+    collection: what is indexed.
+    table: its docids; row i must be document i.
+  """
   ours, theirs = collection.docnos, table.docnos
   remedy = "Make the docids from this very collection."
   if len(ours) != len(theirs):
