@@ -1,14 +1,17 @@
 """Beam search over the docids of a trie, exact and jitted as one program.
 
-The program unrolls the first, wide levels of the trie and runs the rest in one
-`lax.while_loop`, which ends when no beam has a symbol left to score. Jit it
-with the decoder and the trie as arguments, so that neither new parameters nor
-a rebuilt trie of about the same size recompile it:
+The program unrolls the first, wide levels of the trie and runs the others in
+one `lax.while_loop`, which ends when no beam branches any more. What is left
+of the docids is then scored in one pass: beams whose docid is known cost no
+further steps. Jit it with the decoder and the trie as arguments, so that
+neither new parameters nor a rebuilt trie of about the same size recompile it:
 
   search = jax.jit(beam_search, static_argnames=("num_beams", "scoring"))
 """
 
-from typing import Literal, get_args
+import functools
+from collections.abc import Sequence
+from typing import get_args
 
 import flax.struct
 import jax
@@ -16,13 +19,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from genret.core.docid_table import PAD
 from genret.core.errors import UserError, suggest
-from genret.decoding import selection
-from genret.decoding.decoder import Cache, Decoder, Encoded
-from genret.decoding.selection import Children, DeviceTrie, Frontier
-
-Scoring = Literal["raw", "renormalised"]
+from genret.decoding import forced, selection
+from genret.decoding.decoder import Decoder, Encoded
+from genret.decoding.device_trie import NARROW, DeviceTrie, Level
+from genret.decoding.loop import walk
+from genret.decoding.selection import Frontier, Scoring
 
 
 @flax.struct.dataclass(kw_only=True)
@@ -70,51 +72,51 @@ def beam_search(
   Raises:
     UserError: fewer than one beam, or an unknown scoring.
   """
-  _check(num_beams, scoring)
-  slots = min(num_beams, trie.rows.shape[0])
+  check(num_beams, scoring)
+  most = min(num_beams, trie.capacity)
+  slots = [1, *(_slots(level, most) for level in trie.levels[1:]), most]
+  unrolled = _unrolled(trie.levels, slots)
+  rest = functools.reduce(Level.covering, trie.levels[unrolled:], NARROW)
 
-  def advance(cache: Cache, beams: Frontier, t: int | Array, *, width: int):
-    hidden, cache = decoder.step(cache, beams.parents, beams.symbols, t)
-    following = selection.children(trie, beams.states, t, width=width)
-    scores = _scores(decoder, hidden, following, t=t, scoring=scoring)
-    beams = selection.select(
-      trie, beams, following, scores=scores, num_beams=slots
+  def choose(hidden: Array, beams: Frontier, t: int | Array) -> Frontier:
+    level, kept = rest, most
+    if isinstance(t, int):
+      level, kept = trie.levels[t], slots[t + 1]
+    following = selection.children(trie, beams.states, t, level=level)
+    scores = selection.scores_of(
+      decoder, hidden, following, t=t, scoring=scoring
     )
-    return cache, beams
-
-  cache = decoder.start(encoded)
-  beams = selection.root(trie, len(jax.tree.leaves(encoded)[0]))
-  unrolled = _unrolled(trie.widths)
-  for t in range(unrolled):
-    cache, beams = advance(cache, beams, t, width=trie.widths[t])
-  if unrolled < trie.length:
-    width = max(trie.widths[unrolled:])
-    _, _, beams = jax.lax.while_loop(
-      lambda carry: _open(trie, carry[2], carry[0], scoring=scoring),
-      lambda carry: (carry[0] + 1, *advance(*carry[1:], carry[0], width=width)),
-      (jnp.int32(unrolled), cache, beams),
+    return selection.select(
+      trie, beams, following, scores=scores, num_beams=kept
     )
-  return _ranked(beams, num_beams)
+
+  t, cache, beams = walk(
+    decoder,
+    encoded,
+    selection.root(trie, len(jax.tree.leaves(encoded)[0])),
+    choose=choose,
+    more=_branches,
+    unrolled=unrolled,
+    length=trie.length,
+  )
+  if scoring == "raw" and unrolled < trie.length:
+    beams = forced.score_tails(
+      decoder,
+      cache,
+      beams,
+      rows=trie.rows[~beams.states].astype(jnp.int32),
+      t=t,
+      longest=trie.length - unrolled,
+    )
+  return ranked(beams, num_beams)
 
 
-def _scores(
-  decoder: Decoder,
-  hidden: Float[Array, "B K D"],
-  following: Children,
-  *,
-  t: int | Int[Array, ""],
-  scoring: Scoring,
-) -> Float[Array, "B K W"]:
-  """Scores the children of every beam."""
-  if scoring == "raw":
-    return selection.raw_scores(decoder.logits(hidden, t), following)
-  shape = (*hidden.shape[:2], following.symbols.shape[-1])
-  candidates = jnp.broadcast_to(following.symbols, shape)
-  logits = decoder.logits_at(hidden, t, candidates)
-  return selection.renormalised_scores(logits, following)
+def check(num_beams: int, scoring: str = "raw") -> None:
+  """Refuses what no search can do.
 
-
-def _check(num_beams: int, scoring: str) -> None:
+  Raises:
+    UserError: fewer than one beam, or an unknown scoring.
+  """
   if num_beams < 1:
     raise UserError(f"num_beams must be at least 1, got {num_beams}")
   if scoring not in get_args(Scoring):
@@ -122,42 +124,36 @@ def _check(num_beams: int, scoring: str) -> None:
     raise UserError(f"unknown scoring {scoring!r}.{known}")
 
 
-def _unrolled(widths: tuple[int, ...]) -> int:
+def _slots(level: Level, most: int) -> int:
+  """Counts the slots at a depth: fewer where there are few prefixes."""
+  return level.prefixes if 2 * level.prefixes <= most else most
+
+
+def _unrolled(levels: Sequence[Level], slots: Sequence[int]) -> int:
   """Counts the first levels that are compiled one by one.
 
-  Two at least: the first has one slot, the second makes the cache of K slots
-  that a loop can carry. Beyond, a level goes into the loop unless it is over
-  four times as wide as all that follow, which would pay for it.
-
-  >>> _unrolled((2048, 600, 6, 2, 1, 1))
-  2
-  >>> _unrolled((10, 10, 10, 100))
-  2
-  >>> _unrolled((300, 200, 100, 10, 10))
-  3
-  >>> _unrolled((2067,))
-  1
+  The first, which has one slot, and all until a step has left a cache of as
+  many slots as a loop carries. Beyond, a level goes into the loop unless it has over four times as
+  many candidates as any that follows, which would pay for it.
   """
-  first = min(2, len(widths))
-  while first < len(widths):
-    if widths[first] <= 4 * max(widths[first + 1 :], default=0):
+  wide = [
+    level.width * level.num_spans(slots[t]) for t, level in enumerate(levels)
+  ]
+  first = 1
+  while first < len(levels):
+    full = slots[first - 1] == slots[-1]
+    if full and wide[first] <= 4 * max(wide[first + 1 :], default=0):
       break
     first += 1
   return first
 
 
-def _open(
-  trie: DeviceTrie, beams: Frontier, t: Int[Array, ""], *, scoring: Scoring
-) -> Bool[Array, ""]:
-  """Says whether a beam may still gain score: otherwise the search is done."""
-  waiting = beams.states >= 0
-  if scoring == "raw":
-    waiting |= selection.forced_symbols(trie, beams.states, t) != PAD
-  waiting &= beams.scores > -jnp.inf
-  return (t < trie.length) & waiting.any()
+def _branches(beams: Frontier) -> Bool[Array, ""]:
+  """Says whether any beam has more than one docid below it."""
+  return ((beams.states >= 0) & (beams.scores > -jnp.inf)).any()
 
 
-def _ranked(beams: Frontier, num_beams: int) -> Beams:
+def ranked(beams: Frontier, num_beams: int) -> Beams:
   """Sorts the finished beams best first and fills up to K places."""
   scores, order = jax.lax.top_k(beams.scores, beams.scores.shape[1])
   valid = scores > -jnp.inf

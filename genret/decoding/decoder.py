@@ -17,8 +17,8 @@ class Decoder(Protocol):
   argument of a jitted search and new parameters do not recompile it.
 
   A *slot* is one of the K places of a query's beams. K is static, and differs
-  between calls: the search takes step 0 with one slot and every later step
-  with K' = min(beams, rows of the trie). `parents` says for each new slot
+  between calls: the search takes step 0 with one slot, and the first steps
+  with no more slots than there are prefixes. `parents` says for each new slot
   which slot of the previous step it continues, so that per-slot leaves of the
   cache, [B, K_old, ...], are gathered to [B, K, ...] inside `step`. What
   belongs to a query (cross-attention keys and values) has no slot axis and
@@ -42,21 +42,27 @@ class Decoder(Protocol):
   def step(
     self,
     cache: Cache,
-    parents: Int[Array, "B K"],
-    symbols: Int[Array, "B K"],
+    parents: Int[Array, "B K"] | None,
+    symbols: Int[Array, "B K S"],
     t: int | Int[Array, ""],
-  ) -> tuple[Float[Array, "B K D"], Cache]:
-    """Reads position t of every slot.
+  ) -> tuple[Float[Array, "B K S D"], Cache]:
+    """Reads S positions of every slot, from position t on.
+
+    A search reads one position a step. Where the symbols are known beforehand,
+    as those of a docid that no other shares, it reads several in one pass.
 
     Args:
       cache: as the previous step returned it.
-      parents: slot of the previous step that each slot continues.
-      symbols: symbol t - 1 of each slot's docid; 0 (BOS) when t = 0.
-      t: the position, a Python int or a traced scalar.
+      parents: slot of the previous step that each slot continues; None where
+        each continues itself.
+      symbols: symbols t - 1 to t + S - 2 of each slot's docid; the one before
+        the first is 0 (BOS).
+      t: the first position, a Python int or a traced scalar; t + S is at most
+        the length T.
 
     Returns:
-      What the head reads to predict symbol t, and the cache, its slots now
-      in the order of this step.
+      What the head reads to predict symbols t to t + S - 1, and the cache, its
+      slots now in the order of this step.
     """
     ...
 
@@ -79,20 +85,13 @@ class Decoder(Protocol):
     """
     ...
 
-  def score_forced(
-    self,
-    cache: Cache,
-    rows: Int[Array, "B K T"],
-    start: Int[Array, "B K"],
-  ) -> Float[Array, "B K"]:
-    """Sums the log-probabilities of symbols t >= start, teacher-forced.
+  def logits_between(
+    self, hidden: Float[Array, "B D"], first: Int[Array, ""], *, width: int
+  ) -> Float[Array, "B W"]:
+    """Scores symbols first to first + width - 1 at position 0.
 
-    Every row is read from BOS on in one pass, so K is free: of the cache only
-    what belongs to the query is used, never the slots. Pads add nothing.
-
-    Args:
-      cache: any cache of these queries, `start(encoded)` among them.
-      rows: whole docids, with pads after their end.
-      start: the first position that counts.
+    The columns of `logits` that a search over millions of atomic docids holds
+    at a time. `first` is a multiple of `width`; columns beyond the head are at
+    -inf or so.
     """
     ...

@@ -6,9 +6,10 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from genret.core.docid_table import PAD
+from genret.decoding import forced
 from genret.decoding.beam_search import Beams
 from genret.decoding.decoder import Decoder, Encoded
-from genret.decoding.selection import DeviceTrie
+from genret.decoding.device_trie import DeviceTrie
 
 
 def exhaustive(
@@ -38,7 +39,9 @@ def exhaustive(
 
   def score(some: Int[Array, "C T"]) -> Float[Array, "B C"]:
     some = jnp.broadcast_to(some, (batch, *some.shape))
-    return decoder.score_forced(cache, some, jnp.zeros_like(some[..., 0]))
+    before = jnp.pad(some[..., :-1], [(0, 0), (0, 0), (1, 0)])
+    hidden, _ = decoder.step(cache, jnp.zeros_like(some[..., 0]), before, 0)
+    return forced.log_probabilities(decoder, hidden, some, 0)
 
   scores = jax.lax.map(score, rows.reshape(-1, chunk, length))  # [M, B, C]
   scores = jnp.moveaxis(scores, 1, 0).reshape(batch, -1)[:, :num_rows]  # [B, U]

@@ -1,80 +1,25 @@
 """One step of a constrained search: which symbols may follow, which beams stay.
 
-Pure functions under jit over a trie whose arrays live on the device. A beam is
-one int32, its *state*: a node of the trie if >= 0, else ~row, the only docid
-its prefix still leads to.
+Pure functions under jit over a `DeviceTrie`. A beam is one int32, its *state*:
+a node of the trie if >= 0, else ~row, the only docid its prefix still leads
+to. Nothing here is as wide as the vocabulary but the logits themselves: the
+children of the beams are gathered, in spans of consecutive edges.
 """
 
-from collections.abc import Callable
-from typing import Self
+from typing import Literal
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from genret.core.docid_table import PAD
-from genret.decoding.trie import Trie
+from genret.decoding.decoder import Decoder
+from genret.decoding.device_trie import DeviceTrie, Level
+from genret.decoding.top_k import top_k
 
-
-def round_up(size: int) -> int:
-  """Rounds a size up to four leading bits: at most an eighth is wasted.
-
-  Sizes of device arrays are rounded so that tries of about the same size
-  share a compiled search.
-
-  >>> [round_up(n) for n in (0, 1, 15, 17, 100, 1000)]
-  [1, 1, 15, 18, 104, 1024]
-  """
-  step = 1 << max(0, size.bit_length() - 4)
-  return max(1, -(-size // step) * step)
-
-
-@flax.struct.dataclass(kw_only=True)
-class DeviceTrie:
-  """A trie as an argument of a jitted search.
-
-  The names and the numbering are those of `Trie`; sizes are rounded up, and
-  what was added is never reached. Rows that were added hold pads alone.
-
-  Attributes:
-    root: state of the empty prefix: node 0, or ~0 if there is but one docid.
-    widths: static; for each depth, at least the most children a node has.
-  """
-
-  rows: Int[Array, "U T"]
-  symbol: Int[Array, "E"]
-  child: Int[Array, "E"]
-  indptr: Int[Array, "M+1"]
-  root: Int[Array, ""]
-  widths: tuple[int, ...] = flax.struct.field(pytree_node=False)
-
-  @classmethod
-  def place(
-    cls, trie: Trie, *, round_up: Callable[[int], int] = round_up
-  ) -> Self:
-    """Copies a trie to the default device."""
-
-    def grown(array: np.ndarray, mode: str = "constant") -> Array:
-      more = round_up(array.shape[0]) - array.shape[0]
-      widths = [(0, more)] + [(0, 0)] * (array.ndim - 1)
-      return jax.device_put(np.pad(array, widths, mode=mode))
-
-    return cls(
-      rows=grown(trie.rows),
-      symbol=grown(trie.symbol),
-      child=grown(trie.child),
-      indptr=grown(trie.indptr, "edge"),
-      root=jax.device_put(np.int32(0 if trie.num_rows > 1 else ~0)),
-      widths=tuple(map(round_up, trie.branching)),
-    )
-
-  @property
-  def length(self) -> int:
-    """T, the symbols of the longest docid."""
-    return self.rows.shape[1]
+Scoring = Literal["raw", "renormalised"]
 
 
 @flax.struct.dataclass(kw_only=True)
@@ -97,16 +42,24 @@ class Frontier:
 
 @flax.struct.dataclass(kw_only=True)
 class Children:
-  """The symbols that may follow each beam, in increasing order.
+  """What may follow the beams of each query, in spans of W edges.
+
+  Spans stand in the order of the beams, and symbols in increasing order, so
+  that the candidates of a query are in lexicographic order. First axes of
+  length 1 are broadcast. Where every beam is one span, S = K.
 
   Attributes:
+    parents: the beam that a span belongs to.
+    edges: the first edge of a span; of a row, anything.
     symbols: the candidates; 0 where there is none, or the docid is finished.
     allowed: whether the candidate exists. A finished docid keeps one
       candidate, the pad, that adds nothing to its score.
   """
 
-  symbols: Int[Array, "B K W"]
-  allowed: Bool[Array, "B K W"]
+  parents: Int[Array, "B S"]
+  edges: Int[Array, "B S"]
+  symbols: Int[Array, "B S W"]
+  allowed: Bool[Array, "B S W"]
 
 
 def root(trie: DeviceTrie, num_queries: int) -> Frontier:
@@ -120,19 +73,12 @@ def root(trie: DeviceTrie, num_queries: int) -> Frontier:
   )
 
 
-def forced_symbols(
-  trie: DeviceTrie, states: Int[Array, "B K"], t: int | Int[Array, ""]
-) -> Int[Array, "B K"]:
-  """Returns symbol t of the row each beam leads to; of a node, anything."""
-  return _take(trie.rows, (jnp.maximum(~states, 0), t))
-
-
 def children(
   trie: DeviceTrie,
   states: Int[Array, "B K"],
   t: int | Int[Array, ""],
   *,
-  width: int,
+  level: Level,
 ) -> Children:
   """Gathers the symbols that may follow each beam at position t.
 
@@ -140,37 +86,107 @@ def children(
     trie: the trie.
     states: nodes of depth t, and rows.
     t: the position of the next symbol.
-    width: W, static; at least the children of any of the nodes.
+    level: static; bounds that hold at depth t.
   """
-  branches = states >= 0
   nodes = jnp.maximum(states, 0)
   first = _take(trie.indptr, nodes)
   degrees = _take(trie.indptr, nodes + 1) - first
-  place = jnp.arange(width)
-  below = _take(trie.symbol, first[..., None] + place)
-  forced = forced_symbols(trie, states, t)
-  allowed = place < jnp.where(branches, degrees, 1)[..., None]
-  symbols = jnp.where(branches[..., None], below, forced[..., None])
-  return Children(symbols=jnp.where(allowed, symbols, PAD), allowed=allowed)
-
-
-def raw_scores(
-  logits: Float[Array, "B K V"], following: Children
-) -> Float[Array, "B K W"]:
-  """Log-probabilities of the children among all V symbols."""
-  total = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
-  chosen = _along(logits, following.symbols)
-  return _restricted(chosen - total, following)
-
-
-def renormalised_scores(
-  logits: Float[Array, "B K W"], following: Children
-) -> Float[Array, "B K W"]:
-  """Log-probabilities among the children alone; a forced symbol is free."""
-  total = jax.nn.logsumexp(
-    logits, axis=-1, keepdims=True, where=following.allowed
+  degrees = jnp.where(states >= 0, degrees, 1)
+  num_spans = level.num_spans(states.shape[1])
+  if num_spans == states.shape[1]:
+    parents = jnp.broadcast_to(jnp.arange(num_spans), states.shape)
+    edges, left = first, degrees
+  else:
+    parents, number = _spread(-(-degrees // level.width), num_spans)
+    done = number * level.width
+    edges = _along(first, parents) + done
+    left = _along(degrees, parents) - done
+  place = jnp.arange(level.width)
+  below = _take(trie.symbol, edges[..., None] + place)
+  states = _along(states, parents)
+  forced = _take(trie.rows, (jnp.maximum(~states, 0), t))
+  allowed = place < left[..., None]
+  symbols = jnp.where(states[..., None] >= 0, below, forced[..., None])
+  return Children(
+    parents=parents,
+    edges=edges,
+    symbols=jnp.where(allowed, symbols, PAD),
+    allowed=allowed,
   )
-  return _restricted(logits - total, following)
+
+
+def _spread(
+  counts: Int[Array, "B K"], num_spans: int
+) -> tuple[Int[Array, "B S"], Int[Array, "B S"]]:
+  """Gives every beam its spans: whose each is, and its number there.
+
+  Spans too many go to the last beam, numbered beyond its count.
+
+  >>> _spread(jnp.array([[2, 0, 1]]), 4)[0].tolist()
+  [[0, 0, 2, 2]]
+  >>> _spread(jnp.array([[2, 0, 1]]), 4)[1].tolist()
+  [[0, 1, 0, 1]]
+  """
+  ends = jnp.cumsum(counts, axis=-1)
+  span = jnp.arange(num_spans)
+  parents = (ends[:, None, :] <= span[:, None]).sum(axis=-1)  # [B, S]
+  parents = jnp.minimum(parents, counts.shape[1] - 1)
+  return parents, span - _along(ends - counts, parents)
+
+
+def scores_of(
+  decoder: Decoder,
+  hidden: Float[Array, "B K D"],
+  following: Children,
+  *,
+  t: int | Int[Array, ""],
+  scoring: Scoring,
+) -> Float[Array, "B S W"]:
+  """Scores the children of every beam; -inf where there is no child.
+
+  Args:
+    decoder: the model.
+    hidden: what its head reads, for each beam.
+    following: the children.
+    t: the position.
+    scoring: "raw": log-probabilities among all V symbols. "renormalised":
+      among the children of a beam alone, so that a forced symbol is free.
+  """
+  one_each = following.parents.shape[1] == hidden.shape[1]
+  if scoring == "renormalised" and one_each:
+    shape = (*hidden.shape[:2], following.symbols.shape[-1])
+    symbols = jnp.broadcast_to(following.symbols, shape)
+    chosen = decoder.logits_at(hidden, t, symbols)
+  else:
+    logits = decoder.logits(hidden, t)  # [B, K, V]
+    chosen = _chosen(logits, following)
+  if scoring == "raw":
+    total = jax.nn.logsumexp(logits, axis=-1)  # [B, K]
+  else:
+    total = _total_of_children(chosen, following, hidden.shape[1])
+  scores = chosen - _along(total, following.parents)[..., None]
+  scores = jnp.where(following.symbols == PAD, 0.0, scores)
+  return jnp.where(following.allowed, scores, -jnp.inf)
+
+
+def _chosen(
+  logits: Float[Array, "B K V"], following: Children
+) -> Float[Array, "B S W"]:
+  batch = jnp.arange(logits.shape[0])[:, None, None]
+  where = (batch, following.parents[..., None], following.symbols)
+  return logits.at[where].get(mode="promise_in_bounds")
+
+
+def _total_of_children(
+  logits: Float[Array, "B S W"], following: Children, num_beams: int
+) -> Float[Array, "B K"]:
+  """Sums the probabilities of a beam's children over its spans, in logs."""
+  totals = jax.nn.logsumexp(logits, axis=-1, where=following.allowed)  # [B, S]
+  if totals.shape[1] == num_beams:
+    return totals
+  beams = jnp.arange(num_beams)[:, None]
+  mine = following.parents[:, None, :] == beams  # [B, K, S]
+  return jax.nn.logsumexp(totals[:, None, :], axis=-1, where=mine)
 
 
 def select(
@@ -178,7 +194,7 @@ def select(
   frontier: Frontier,
   following: Children,
   *,
-  scores: Float[Array, "B K W"],
+  scores: Float[Array, "B S W"],
   num_beams: int,
 ) -> Frontier:
   """Keeps the best beams among all children, exactly.
@@ -194,18 +210,19 @@ def select(
     scores: what each child adds to the score of its beam.
     num_beams: beams to keep; more than there are candidates is fine.
   """
-  batch, _, width = scores.shape
-  totals = frontier.scores[..., None] + scores  # [B, K, W]
-  totals = totals.reshape(batch, -1)  # [B, K*W]
-  missing = max(0, num_beams - totals.shape[1])
-  totals = jnp.pad(totals, [(0, 0), (0, missing)], constant_values=-jnp.inf)
-  _, best = jax.lax.top_k(totals, num_beams)
+  batch, spans, width = scores.shape
+  totals = _along(frontier.scores, following.parents)[..., None] + scores
+  missing = max(0, -(-num_beams // width) - spans)
+  totals = jnp.pad(
+    totals, [(0, 0), (0, missing), (0, 0)], constant_values=-jnp.inf
+  )
+  _, best = top_k(totals, num_beams)
   best = jnp.sort(best, axis=-1)
-  parents = jnp.minimum(best // width, frontier.scores.shape[1] - 1)
-  states = _along(frontier.states, parents)
-  edges = _take(trie.indptr, jnp.maximum(states, 0)) + best % width
+  span = jnp.minimum(best // width, spans - 1)
+  states = _along(frontier.states, parents := _along(following.parents, span))
+  edges = _along(following.edges, span) + best % width
   states = jnp.where(states >= 0, _take(trie.child, edges), states)
-  scores = _along(totals, best)
+  scores = _along(totals.reshape(batch, -1), best)
   symbols = following.symbols.reshape(len(following.symbols), -1)
   return Frontier(
     states=jnp.where(scores > -jnp.inf, states, ~0),
@@ -213,14 +230,6 @@ def select(
     parents=parents,
     symbols=_along(symbols, jnp.minimum(best, symbols.shape[1] - 1)),
   )
-
-
-def _restricted(
-  scores: Float[Array, "B K W"], following: Children
-) -> Float[Array, "B K W"]:
-  """Lets a finished docid keep its score and bars what is not allowed."""
-  scores = jnp.where(following.symbols == PAD, 0.0, scores)
-  return jnp.where(following.allowed, scores, -jnp.inf)
 
 
 def _along(array: Array, index: Int[Array, "*S K"]) -> Array:

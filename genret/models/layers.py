@@ -22,8 +22,11 @@ from genret.models.positions import mask_bias, position_bias
 from genret.models.sizes import T5Config
 
 Parameters = Mapping[str, Any]
-KeysValues = tuple[Float[Array, "*B L H Dh"], Float[Array, "*B L H Dh"]]
+KeysValues = tuple[Float[Array, "*B H L Dh"], Float[Array, "*B H L Dh"]]
 
+SELF = ("query", "key", "value")
+CROSS = ("key", "value")
+GATED = ("wi_0", "wi_1")
 NO_SYMBOL = -1e9  # The logit of a padded head column.
 
 
@@ -103,55 +106,56 @@ def dense(x: Float[Array, "*B I"], params: Parameters) -> Array:
   return _matmul(x, params["kernel"])
 
 
+def projections(
+  params: Parameters, x: Float[Array, "*B D"], names: Sequence[str]
+) -> list[Array]:
+  """Multiplies by several kernels, in one product where `fuse` joined them."""
+  joined = params.get("+".join(names))
+  if joined is None:
+    return [dense(x, params[name]) for name in names]
+  return jnp.split(dense(x, joined), len(names), axis=-1)
+
+
 def gated_mlp(params: Parameters, x: Float[Array, "*B D"], drop: Dropout):
   """Applies the gated MLP: (gelu(x wi_0) * x wi_1) wo, tanh's gelu."""
-  gate = jax.nn.gelu(dense(x, params["wi_0"]), approximate=True)
-  hidden = drop(gate * dense(x, params["wi_1"]), 0)
+  gate, linear = projections(params, x, GATED)
+  hidden = drop(jax.nn.gelu(gate, approximate=True) * linear, 0)
   return dense(hidden, params["wo"])
 
 
 def split_heads(x: Float[Array, "*B L J"], num_heads: int) -> Array:
-  """Splits the joined axis J into heads: [*B, L, H, Dh]."""
-  return x.reshape(*x.shape[:-1], num_heads, -1)
+  """Splits the joined axis J into heads: [*B, H, L, Dh].
 
-
-def keys_values(
-  params: Parameters, x: Float[Array, "*B L D"], num_heads: int
-) -> KeysValues:
-  """Projects what is attended to: keys and values [*B, L, H, Dh] each."""
-  keys = split_heads(dense(x, params["key"]), num_heads)
-  return keys, split_heads(dense(x, params["value"]), num_heads)
+  Heads come before positions because every product of an attention wants them
+  there: a cache that is kept so is read two to three times as fast.
+  """
+  return jnp.swapaxes(x.reshape(*x.shape[:-1], num_heads, -1), -3, -2)
 
 
 def attend(
   params: Parameters,
-  x: Float[Array, "*B Q D"],
+  queries: Float[Array, "*B H Q Dh"],
   attended: KeysValues,
   *,
   bias: Float32[Array, "*#B #H #Q L"],
   drop: Dropout = OFF,
 ) -> Float[Array, "*B Q D"]:
-  """Reads the attended values with x as queries.
+  """Reads the attended values.
 
   T5 does not divide the scores by sqrt(Dh): its query kernels start smaller.
 
   Args:
-    params: `query` and `out` kernels.
-    x: what queries.
+    params: with the `out` kernel.
+    queries: projected.
     attended: keys and values.
     bias: relative position bias and mask, added to the scores.
     drop: dropout of the attention weights.
   """
-  queries = split_heads(dense(x, params["query"]), attended[0].shape[-2])
-  # Heads before the products: XLA on CPUs is a few per cent slower where it
-  # has to bring them there itself.
-  queries, keys, values = (
-    jnp.swapaxes(part, -3, -2) for part in (queries, *attended)
-  )  # [*B, H, Q or L, Dh]
+  keys, values = attended
   scores = jnp.einsum(
     "...qd,...kd->...qk", queries, keys, preferred_element_type=jnp.float32
   )
-  weights = jax.nn.softmax(scores + bias, axis=-1).astype(x.dtype)
+  weights = jax.nn.softmax(scores + bias, axis=-1).astype(queries.dtype)
   mixed = drop(weights, 0) @ values  # [*B, H, Q, Dh]
   mixed = jnp.swapaxes(mixed, -3, -2)
   joined = mixed.reshape(*mixed.shape[:-2], -1)  # [*B, Q, H * Dh]
@@ -176,8 +180,11 @@ def encoder_layer(
   """Applies self-attention and MLP, each behind a norm, to the residual."""
   normed = rms_norm(x, params["pre_attention_layer_norm"]["scale"])
   attention = params["attention"]
-  attended = keys_values(attention, normed, num_heads)
-  y = attend(attention, normed, attended, bias=bias, drop=drop.within(0))
+  queries, keys, values = (
+    split_heads(part, num_heads)
+    for part in projections(attention, normed, SELF)
+  )
+  y = attend(attention, queries, (keys, values), bias=bias, drop=drop.within(0))
   x = x + drop(y, 1)
   normed = rms_norm(x, params["pre_mlp_layer_norm"]["scale"])
   return x + drop(gated_mlp(params["mlp"], normed, drop.within(2)), 3)
@@ -194,7 +201,7 @@ class DecoderContext:
   """What a decoder attends to besides its own input.
 
   Attributes:
-    cross: for each layer, keys and values of the inputs [B, L, H, Dh]. They
+    cross: for each layer, keys and values of the inputs [B, H, L, Dh]. They
       are never repeated for beams: the beams and positions of a query stand
       side by side in one axis.
     cross_bias: [B, 1, Q, L], the mask of the inputs.
@@ -227,21 +234,27 @@ def decoder_layer(
     drop: dropout.
   """
   cross = context.cross[index]
+  num_heads = cross[0].shape[-3]
   normed = rms_norm(x, params["pre_self_attention_layer_norm"]["scale"])
   attention = params["self_attention"]
-  fresh = keys_values(attention, normed, cross[0].shape[-2])
+  queries, keys, values = (
+    split_heads(part, num_heads)
+    for part in projections(attention, normed, SELF)
+  )
   y = attend(
     attention,
-    normed,
-    context.remember(index, fresh),
+    queries,
+    context.remember(index, (keys, values)),
     bias=context.self_bias,
     drop=drop.within(0),
   )
   x = x + drop(y, 1)
   normed = rms_norm(x, params["pre_cross_attention_layer_norm"]["scale"])
+  attention = params["encoder_decoder_attention"]
+  beams = normed.reshape(x.shape[0], -1, x.shape[-1])  # [B, K * T, D]
   y = attend(
-    params["encoder_decoder_attention"],
-    normed.reshape(x.shape[0], -1, x.shape[-1]),  # [B, K * T, D]
+    attention,
+    split_heads(dense(beams, attention["query"]), num_heads),
     cross,
     bias=context.cross_bias,
     drop=drop.within(2),
@@ -297,10 +310,17 @@ def cross_keys_values(
   params: Parameters, config: T5Config, encoded: Float[Array, "B L D"]
 ) -> list[KeysValues]:
   """Projects the encoded inputs for every decoder layer's cross-attention."""
-  return [
-    keys_values(layer["encoder_decoder_attention"], encoded, config.num_heads)
-    for layer in layer_stack(params["decoder"])
-  ]
+  cross = []
+  for layer in layer_stack(params["decoder"]):
+    attention = layer["encoder_decoder_attention"]
+    keys, values = projections(attention, encoded, CROSS)
+    cross.append(
+      (
+        split_heads(keys, config.num_heads),
+        split_heads(values, config.num_heads),
+      )
+    )
+  return cross
 
 
 def embed_symbols(

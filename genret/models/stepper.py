@@ -1,6 +1,6 @@
 """T5 as a Decoder: what the constrained search steps through."""
 
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,11 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from genret.core import errors
 from genret.models import layers, positions
+from genret.models.fused import fuse
 from genret.models.sizes import T5Config
+
+# Gathering a row of the head costs about as much as multiplying so many.
+GATHER_COST = 64
 
 
 @struct.dataclass
@@ -31,11 +35,11 @@ class Cache:
   """What decoding remembers.
 
   Attributes:
-    cross: for each layer, keys and values of the inputs [B, L, H, Dh]; they
+    cross: for each layer, keys and values of the inputs [B, H, L, Dh]; they
       belong to a query, and never move.
     cross_bias: [B, 1, 1, L], the mask of the inputs.
     own: for each layer, keys and values of the decoder's earlier positions
-      [B, K, T, H, Dh], one row a slot.
+      [B, K, H, T, Dh], one row a slot.
   """
 
   cross: tuple[layers.KeysValues, ...]
@@ -48,15 +52,25 @@ class T5Stepper:
   """Decodes with T5 step by step; a `genret.decoding.decoder.Decoder`.
 
   It is a pytree, its parameters leaves and its configuration static, so it
-  can be an argument of a jitted search.
+  can be an argument of a jitted search. Made by `create`, outside of it.
 
   Attributes:
-    params: the parameter tree of `T5`.
+    params: the parameter tree of `T5`, fused.
     config: of the model; its docid_length T is the size of the cache.
   """
 
   params: Any
   config: T5Config = struct.field(pytree_node=False)
+
+  @classmethod
+  def create(cls, params: Any, config: T5Config) -> Self:
+    """Prepares parameters for searching; the arrays are copied.
+
+    Args:
+      params: the parameter tree of `T5`.
+      config: of the model.
+    """
+    return cls(params=fuse(params), config=config)
 
   def encode(self, inputs: Int[Array, "B L"]) -> Encoded:
     """Encodes queries.
@@ -71,7 +85,7 @@ class T5Stepper:
     """Projects the inputs for cross-attention, once a query; K = 1 slot."""
     config = self.config
     batch = encoded.states.shape[0]
-    shape = (batch, 1, self._length, config.num_heads, config.head_dim)
+    shape = (batch, 1, config.num_heads, self._length, config.head_dim)
     empty = jnp.zeros(shape, encoded.states.dtype)
     cross = layers.cross_keys_values(self.params, config, encoded.states)
     return Cache(
@@ -83,50 +97,53 @@ class T5Stepper:
   def step(
     self,
     cache: Cache,
-    parents: Int[Array, "B K"],
-    symbols: Int[Array, "B K"],
+    parents: Int[Array, "B K"] | None,
+    symbols: Int[Array, "B K S"],
     t: int | Int[Array, ""],
-  ) -> tuple[Float[Array, "B K D"], Cache]:
-    """Reads position t of every slot.
+  ) -> tuple[Float[Array, "B K S D"], Cache]:
+    """Reads positions t to t + S - 1 of every slot.
 
     Args:
       cache: as the previous step returned it.
-      parents: slot of the previous step that each slot continues.
-      symbols: symbol t - 1 of each slot's docid; 0 (BOS) when t = 0.
-      t: the position.
+      parents: slot of the previous step that each slot continues; None where
+        each continues itself.
+      symbols: those before the positions read; 0 (BOS) before the first.
+      t: the first position.
 
     Returns:
-      What the head reads [B, K, D], and the cache in the order of this step.
+      What the head reads, and the cache in the order of this step.
     """
     own = []
 
     def remember(index: int, fresh: layers.KeysValues) -> layers.KeysValues:
-      earlier = cache.own[index]
       kept = tuple(
-        jax.lax.dynamic_update_slice_in_dim(_follow(old, parents), new, t, 2)
-        for old, new in zip(earlier, fresh, strict=True)
+        jax.lax.dynamic_update_slice_in_dim(_follow(old, parents), new, t, 3)
+        for old, new in zip(cache.own[index], fresh, strict=True)
       )
       own.append(kept)
       return kept
 
     bias = positions.causal_bias(self.params, self.config, self._length)
+    read = symbols.shape[-1]
     context = layers.DecoderContext(
       cross=cache.cross,
       cross_bias=cache.cross_bias,
-      self_bias=jax.lax.dynamic_slice_in_dim(bias, t, 1, axis=1),  # [H, 1, T]
+      self_bias=jax.lax.dynamic_slice_in_dim(
+        bias, t, read, axis=1
+      ),  # [H, S, T]
       remember=remember,
     )
-    hidden = layers.decode(
-      self.params, self.config, symbols[:, :, None], context=context
-    )
-    return hidden[:, :, 0], cache.replace(own=tuple(own))
+    hidden = layers.decode(self.params, self.config, symbols, context=context)
+    return hidden, cache.replace(own=tuple(own))
 
   def logits(
-    self, hidden: Float[Array, "B K D"], t: int | Int[Array, ""]
-  ) -> Float32[Array, "B K V"]:
+    self, hidden: Float[Array, "*B D"], t: int | Int[Array, ""]
+  ) -> Float32[Array, "*B V"]:
     """Scores every symbol; the head is the same at every position t."""
     del t
-    return layers.logits(self.params, self.config, hidden)
+    head = self._head
+    scores = jnp.einsum("...d,vd->...v", hidden.astype(jnp.float32), head)
+    return self._real(scores, jnp.arange(len(head)))
 
   def logits_at(
     self,
@@ -134,57 +151,38 @@ class T5Stepper:
     t: int | Int[Array, ""],
     candidates: Int[Array, "B K W"],
   ) -> Float32[Array, "B K W"]:
-    """Scores the candidate symbols only, of width W."""
-    return jnp.take_along_axis(self.logits(hidden, t), candidates, axis=-1)
+    """Scores the candidate symbols only, of width W.
 
-  def score_forced(
-    self,
-    cache: Cache,
-    rows: Int[Array, "B K T"],
-    start: Int[Array, "B K"],
-  ) -> Float32[Array, "B K"]:
-    """Sums the log-probabilities of symbols t >= start, in one pass.
-
-    Args:
-      cache: any cache of these queries; only what belongs to the query is
-        used, so K is free.
-      rows: whole docids, 0 after their end.
-      start: the first position that counts.
+    Few of them are the products with their own rows of the head; of many, the
+    product with all rows is the cheaper.
     """
-    rows = rows.astype(jnp.int32)
-    length = rows.shape[-1]
-    context = layers.DecoderContext(
-      cross=cache.cross,
-      cross_bias=cache.cross_bias,
-      self_bias=positions.causal_bias(self.params, self.config, length),
-    )
-    shifted = jnp.pad(rows[..., :-1], ((0, 0), (0, 0), (1, 0)))
-    hidden = layers.decode(self.params, self.config, shifted, context=context)
+    if candidates.shape[-1] * GATHER_COST >= len(self._head):
+      return jnp.take_along_axis(self.logits(hidden, t), candidates, axis=-1)
+    rows = self._head[candidates]  # [B, K, W, D]
+    return jnp.einsum("bkd,bkwd->bkw", hidden.astype(jnp.float32), rows)
 
-    def add(total: Array, position: tuple[Array, Array, Array]):
-      t, hidden_at_t, symbols = position
-      counts = (start <= t) & (symbols > 0)
-      # One position at a time keeps a single [B, K, V] alive, and positions
-      # that nobody counts skip the head.
-      gain = jax.lax.cond(
-        counts.any(),
-        lambda: self._log_probability(hidden_at_t, symbols, t),
-        lambda: jnp.zeros(symbols.shape, jnp.float32),
-      )
-      return total + jnp.where(counts, gain, 0.0), None
+  def logits_between(
+    self,
+    hidden: Float[Array, "B D"],
+    first: Int[Array, ""],
+    *,
+    width: int,
+  ) -> Float32[Array, "B W"]:
+    """Scores the symbols from `first` on, so many of them, at position 0."""
+    rows = jax.lax.dynamic_slice_in_dim(self._head, first, width)
+    scores = hidden.astype(jnp.float32) @ rows.T
+    return self._real(scores, first + jnp.arange(width))
 
-    by_position = (
-      jnp.arange(length),
-      jnp.moveaxis(hidden, 2, 0),  # [T, B, K, D]
-      jnp.moveaxis(rows, 2, 0),  # [T, B, K]
-    )
-    zeros = jnp.zeros(start.shape, jnp.float32)
-    return jax.lax.scan(add, zeros, by_position)[0]
+  @property
+  def _head(self) -> Float32[Array, "V D"]:
+    return self.params["decoder"]["logits_dense"]["rows"]
 
-  def _log_probability(self, hidden: Array, symbols: Array, t: Array) -> Array:
-    scores = self.logits(hidden, t)
-    picked = jnp.take_along_axis(scores, symbols[..., None], axis=-1)[..., 0]
-    return picked - jax.nn.logsumexp(scores, axis=-1)
+  def _real(self, scores: Array, symbols: Int[Array, "V"]) -> Array:
+    """Masks the columns by which the head's width was rounded up."""
+    if self.config.head_width == self.config.num_symbols:
+      return scores
+    real = symbols < self.config.num_symbols
+    return jnp.where(real, scores, layers.NO_SYMBOL)
 
   @property
   def _length(self) -> int:
@@ -196,8 +194,10 @@ class T5Stepper:
     return self.config.docid_length
 
 
-def _follow(old: Array, parents: Int[Array, "B K"]) -> Array:
+def _follow(old: Array, parents: Int[Array, "B K"] | None) -> Array:
   """Gathers slots of the previous step: [B, K_old, ...] to [B, K, ...]."""
+  if parents is None:
+    return old
   if old.shape[1] == 1:
     return jnp.broadcast_to(old, (*parents.shape, *old.shape[2:]))
   return jax.vmap(lambda row, parent: row[parent])(old, parents)

@@ -14,7 +14,8 @@ from genret.core.errors import UserError
 from genret.core.runs import Hit
 from genret.core.text import Tokenizer
 from genret.decoding.beam_search import Beams, beam_search
-from genret.decoding.selection import DeviceTrie
+from genret.decoding.device_trie import DeviceTrie
+from genret.decoding.selection import Scoring
 from genret.decoding.trie import Trie
 from genret.models.stepper import T5Stepper
 from genret.retrieval import model_folder, searcher
@@ -42,7 +43,7 @@ class Retriever:
   ):
     self.spec = spec
     self.table = table
-    self.params = jax.device_put(params)
+    self._stepper = T5Stepper.create(params, spec.model)
     self._trie = trie
     self._device_trie = DeviceTrie.place(trie)
     self._tokenizer = Tokenizer()
@@ -114,7 +115,8 @@ class Retriever:
   def with_params(self, params: Any) -> "Retriever":
     """Returns this retriever over other parameters, compiled programs kept."""
     other = object.__new__(type(self))
-    other.__dict__.update(self.__dict__, params=params)
+    stepper = T5Stepper.create(params, self.spec.model)
+    other.__dict__.update(self.__dict__, _stepper=stepper)
     return other
 
   def _batches(
@@ -131,11 +133,11 @@ class Retriever:
       length = min(_round_up(longest, LENGTHS), self.spec.input_length)
       inputs = self._tokenizer.pad(rows, length)  # [B, L]
       beams = _search(
-        self.spec,
-        self.params,
+        self._stepper,
         self._device_trie,
         inputs=inputs,
         num_beams=num_beams,
+        scoring=self.spec.scoring,
       )
       yield numbers, jax.device_get(beams)
 
@@ -159,22 +161,18 @@ class Retriever:
     )
 
 
-@functools.partial(jax.jit, static_argnames=("spec", "num_beams"))
+@functools.partial(jax.jit, static_argnames=("num_beams", "scoring"))
 def _search(
-  spec: ModelSpec,
-  params: Any,
+  stepper: T5Stepper,
   trie: DeviceTrie,
   *,
   inputs: jax.Array,
   num_beams: int,
+  scoring: Scoring,
 ) -> Beams:
-  stepper = T5Stepper(params=params, config=spec.model)
+  encoded = stepper.encode(inputs)
   return beam_search(
-    stepper,
-    stepper.encode(inputs),
-    trie,
-    num_beams=num_beams,
-    scoring=spec.scoring,
+    stepper, encoded, trie, num_beams=num_beams, scoring=scoring
   )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from genret.core.errors import UserError
 from genret.decoding.beam_search import beam_search
-from genret.decoding.selection import DeviceTrie
+from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.trie import Trie
 
 BEAMS = (1, 7, 256)
@@ -141,7 +141,8 @@ class TableDecoder:
     return ()
 
   def step(self, cache, parents, symbols, t):
-    return jnp.log(self.table[t][symbols]), cache
+    at = t + jnp.arange(symbols.shape[-1])
+    return jnp.log(self.table[at, symbols]), cache
 
   def logits(self, hidden, t):
     return hidden

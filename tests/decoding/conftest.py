@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from genret.decoding.beam_search import beam_search
+from genret.decoding.device_trie import DeviceTrie, Level
 from genret.decoding.exhaustive import exhaustive
-from genret.decoding.selection import DeviceTrie
+
 
 HEAD_PADDING = 2
 LENGTH = 6
@@ -38,14 +39,19 @@ class ToyDecoder:
     return {"query": query, "inputs": jnp.zeros(slots)}
 
   def step(self, cache, parents, symbols, t):
-    inputs = jnp.take_along_axis(
-      cache["inputs"], parents[:, :, None, None], axis=1
+    inputs = cache["inputs"]
+    if parents is not None:
+      inputs = jnp.take_along_axis(inputs, parents[:, :, None, None], axis=1)
+    read = symbols.shape[-1]
+    inputs = jax.lax.dynamic_update_slice_in_dim(
+      inputs, self.embedding[symbols], t, axis=2
     )
-    inputs = inputs.at[:, :, t].set(self.embedding[symbols])
-    lag = t - jnp.arange(len(self.mix))
-    mix = jnp.where(lag[:, None] >= 0, self.mix[lag], 0)
-    mixed = jnp.einsum("bktd,td->bkd", inputs, mix)
-    hidden = jnp.tanh(cache["query"][:, None] + self.position[t] + mixed)
+    at = t + jnp.arange(read)
+    lag = at[:, None] - jnp.arange(len(self.mix))  # [S, T]
+    mix = jnp.where(lag[..., None] >= 0, self.mix[lag], 0)  # [S, T, D]
+    mixed = jnp.einsum("bkid,tid->bktd", inputs, mix)
+    query = cache["query"][:, None, None]
+    hidden = jnp.tanh(query + self.position[at] + mixed)
     return hidden, {"query": cache["query"], "inputs": inputs}
 
   def logits(self, hidden, t):
@@ -56,18 +62,9 @@ class ToyDecoder:
     columns = self.head.T[candidates]  # [B, K, W, D]
     return jnp.einsum("bkd,bkwd->bkw", hidden, columns)
 
-  def score_forced(self, cache, rows, start):
-    length = rows.shape[-1]
-    before = jnp.pad(rows[..., :-1], [(0, 0), (0, 0), (1, 0)])
-    lag = jnp.arange(length)[:, None] - jnp.arange(length)  # [T, T]
-    mix = jnp.where(lag[..., None] >= 0, self.mix[lag], 0)  # [T, T, D]
-    mixed = jnp.einsum("bkid,tid->bktd", self.embedding[before], mix)
-    query = cache["query"][:, None, None]
-    hidden = jnp.tanh(query + self.position[:length] + mixed)
-    scores = jax.nn.log_softmax(hidden @ self.head)
-    scores = jnp.take_along_axis(scores, rows[..., None], axis=-1)[..., 0]
-    counts = (rows != 0) & (jnp.arange(length) >= start[..., None])
-    return jnp.where(counts, scores, 0).sum(axis=-1)
+  def logits_between(self, hidden, first, *, width):
+    head = jax.lax.dynamic_slice_in_dim(self.head, first, width, axis=1)
+    return hidden @ head
 
   def prefix_logits(self, query, prefixes):
     """Logits after prefixes of one length, by the definition, in float64."""
@@ -136,7 +133,8 @@ def queries(num=NUM_QUERIES, *, dim=5, seed=0):
 def place(trie):
   """Places the small tries of these tests in one shape, to compile once."""
   placed = DeviceTrie.place(trie, round_up=lambda size: 2048)
-  return placed.replace(widths=(VOCAB_SIZE,) * LENGTH)
+  widest = Level.bound(np.full(2048, VOCAB_SIZE), prefixes=2048)
+  return placed.replace(levels=(widest,) * LENGTH)
 
 
 def on_host(function, *static):

@@ -35,8 +35,8 @@ def test_stepping_in_any_order_of_slots_follows_the_prefixes(toy, promised):
     else:
       symbols = ROWS[rows, t - 1]
       parents = np.argmax(rows[:, :, None] == before[:, None], axis=2)
-    hidden, cache = step(cache, parents, symbols, t)
-    scores = jax.nn.log_softmax(decoder.logits(hidden, t))
+    hidden, cache = step(cache, parents, symbols[..., None], t)
+    scores = jax.nn.log_softmax(decoder.logits(hidden[:, :, 0], t))
     got = np.take_along_axis(np.asarray(scores), ROWS[rows, t, None], 2)[..., 0]
     want = promised[np.arange(2)[:, None], rows, t]
     np.testing.assert_allclose(np.where(want, got, 0), want, atol=1e-5)
@@ -54,12 +54,24 @@ def test_logits_at_candidates_are_those_among_all(toy):
   np.testing.assert_allclose(got, want, atol=1e-5)
 
 
-def test_forced_scores_count_from_the_start_to_the_end(toy, promised):
+def test_several_positions_are_read_as_one_after_the_other(toy, promised):
   decoder = toy.decoder(length=4)
-  cache = decoder.start(toy.queries())
-  rows = jnp.broadcast_to(ROWS, (2, 3, 4))
-  score_forced = jax.jit(decoder.score_forced)
-  for start in range(5):
-    got = score_forced(cache, rows, jnp.full((2, 3), start))
-    want = promised[..., start:].sum(axis=-1)
-    np.testing.assert_allclose(got, want, atol=1e-5)
+  before = jnp.broadcast_to(jnp.pad(ROWS[:, :-1], [(0, 0), (1, 0)]), (2, 3, 4))
+  zeros = jnp.zeros((2, 3), int)
+  _, cache = decoder.step(
+    decoder.start(toy.queries()), zeros, before[..., :1], 0
+  )
+  hidden, _ = decoder.step(cache, None, before[..., 1:], 1)
+  for t in range(1, 4):
+    scores = jax.nn.log_softmax(decoder.logits(hidden[:, :, t - 1], t))
+    got = np.take_along_axis(np.asarray(scores), ROWS[None, :, t, None], 2)
+    want = promised[..., t]
+    np.testing.assert_allclose(np.where(want, got[..., 0], 0), want, atol=1e-5)
+
+
+def test_symbols_between_are_those_of_all(toy):
+  decoder = toy.decoder()
+  hidden = jnp.linspace(-1, 1, 10).reshape(2, 5)
+  got = decoder.logits_between(hidden, 4, width=2)
+  want = decoder.logits(hidden[:, None], 0)[:, 0, 4:6]
+  np.testing.assert_allclose(got, want, atol=1e-5)

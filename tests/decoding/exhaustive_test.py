@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genret.decoding.selection import DeviceTrie
+from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.trie import Trie
 
 

@@ -71,14 +71,14 @@ def check_whole(values, shapes):
 
 def check_steps(values, shapes):
   params = huggingface.from_huggingface(weights_of(values), shapes)
-  stepper = T5Stepper(params=params, config=CONFIG)
+  stepper = T5Stepper.create(params, CONFIG)
   cache = stepper.start(stepper.encode(jnp.asarray(values["inputs"])))
   parents = jnp.zeros((3, 1), jnp.int32)
   for t in range(6):
-    symbols = jnp.asarray(values["decoder_inputs"][:, t : t + 1])
+    symbols = jnp.asarray(values["decoder_inputs"][:, t : t + 1, None])
     hidden, cache = stepper.step(cache, parents, symbols, t)
     np.testing.assert_allclose(
-      stepper.logits(hidden, t)[:, 0, : CONFIG.vocab_size],
+      stepper.logits(hidden[:, 0, 0], t)[:, : CONFIG.vocab_size],
       values["steps"][:, t],
       atol=1e-4,
     )

@@ -59,9 +59,10 @@ def test_attention_equals_one_head_and_query_at_a_time():
   } | {"out": {"kernel": normal(heads * width, emb, seed=9)}}
   x, source = normal(batch, queries, emb, seed=3), normal(batch, keys, emb)
   bias = normal(batch, heads, queries, keys, seed=5)
-  out = layers.attend(
-    params, x, layers.keys_values(params, source, heads), bias=bias
-  )
+  attended = layers.projections(params, source, layers.CROSS)
+  keys_values = tuple(layers.split_heads(part, heads) for part in attended)
+  projected = layers.split_heads(layers.dense(x, params["query"]), heads)
+  out = layers.attend(params, projected, keys_values, bias=bias)
 
   expected = np.zeros((batch, queries, heads * width), np.float32)
   for b in range(batch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genret.core.errors import ConfigError
-from genret.models.stepper import T5Stepper
+from genret.models.stepper import GATHER_COST, T5Stepper
 from genret.models.t5 import T5
 
 INPUTS = jnp.asarray([[5, 6, 7, 1], [8, 9, 1, 0]])
@@ -17,13 +17,12 @@ ROWS = jnp.asarray([[[3, 4, 5, 6], [3, 7, 2, 2]], [[8, 8, 3, 2], [2, 4, 4, 0]]])
 
 
 step = jax.jit(T5Stepper.step)
-score_forced = jax.jit(T5Stepper.score_forced)
 start = jax.jit(lambda stepper, inputs: stepper.start(stepper.encode(inputs)))
 
 
 @pytest.fixture(scope="module")
 def stepper(params, config):
-  return T5Stepper(params=params, config=config)
+  return T5Stepper.create(params, config)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +39,14 @@ def log_probabilities(params, config):
 def test_steps_equal_one_pass(stepper, log_probabilities):
   cache = start(stepper, INPUTS)
   zeros = jnp.zeros((2, 1), jnp.int32)
-  hidden, cache = step(stepper, cache, zeros, zeros, 0)
-  got = jax.nn.log_softmax(stepper.logits(hidden, 0))
+  hidden, cache = step(stepper, cache, zeros, zeros[..., None], 0)
+  got = jax.nn.log_softmax(stepper.logits(hidden[:, :, 0], 0))
   np.testing.assert_allclose(got[:, 0], log_probabilities[:, 0, 0], atol=1e-5)
   parents = jnp.zeros((2, 2), jnp.int32)  # both beams continue the one slot
   for t in range(1, 4):
-    hidden, cache = step(stepper, cache, parents, ROWS[:, :, t - 1], t)
-    got = jax.nn.log_softmax(stepper.logits(hidden, t))
+    before = ROWS[:, :, t - 1, None]
+    hidden, cache = step(stepper, cache, parents, before, t)
+    got = jax.nn.log_softmax(stepper.logits(hidden[:, :, 0], t))
     np.testing.assert_allclose(got, log_probabilities[:, :, t], atol=1e-5)
     parents = jnp.asarray([[0, 1], [0, 1]])
 
@@ -55,37 +55,49 @@ def test_beams_follow_their_parents(stepper, log_probabilities):
   """Swapping the beams at every step gives swapped results."""
   cache = start(stepper, INPUTS)
   zeros = jnp.zeros((2, 1), jnp.int32)
-  _, cache = step(stepper, cache, zeros, zeros, 0)
+  _, cache = step(stepper, cache, zeros, zeros[..., None], 0)
   order, parents = jnp.asarray([0, 1]), jnp.zeros((2, 2), jnp.int32)
   for t in range(1, 4):
-    symbols = ROWS[:, order, t - 1]
-    hidden, cache = step(stepper, cache, parents, symbols, t)
-    got = jax.nn.log_softmax(stepper.logits(hidden, t))
+    before = ROWS[:, order, t - 1, None]
+    hidden, cache = step(stepper, cache, parents, before, t)
+    got = jax.nn.log_softmax(stepper.logits(hidden[:, :, 0], t))
     np.testing.assert_allclose(got, log_probabilities[:, order, t], atol=1e-5)
     order, parents = order[::-1], jnp.asarray([[1, 0], [1, 0]])
 
 
-def test_forced_scores_sum_from_their_start(stepper, log_probabilities):
+def test_one_pass_over_several_positions_equals_steps(
+  stepper, log_probabilities
+):
   cache = start(stepper, INPUTS)
-  first = jnp.asarray([[0, 2], [1, 0]])
-  got = score_forced(stepper, cache, ROWS, first)
-  for b in range(2):
-    for k in range(2):
-      expected = sum(
-        log_probabilities[b, k, t, int(ROWS[b, k, t])]
-        for t in range(int(first[b, k]), 4)
-        if int(ROWS[b, k, t])
-      )
-      assert float(got[b, k]) == pytest.approx(expected, abs=1e-4)
+  zeros = jnp.zeros((2, 2), jnp.int32)
+  _, cache = step(stepper, cache, zeros, zeros[..., None], 0)
+  swapped = jnp.asarray([[1, 0], [0, 1]])  # alike still: both read BOS alone
+  hidden, cache = step(stepper, cache, swapped, ROWS[..., :2], 1)
+  got = jax.nn.log_softmax(stepper.logits(hidden, 1))
+  np.testing.assert_allclose(got, log_probabilities[:, :, 1:3], atol=1e-5)
+  hidden, _ = step(stepper, cache, None, ROWS[..., 2:3], 3)
+  got = jax.nn.log_softmax(stepper.logits(hidden[:, :, 0], 3))
+  np.testing.assert_allclose(got, log_probabilities[:, :, 3], atol=1e-5)
 
 
-def test_candidates_are_gathered(stepper):
-  hidden = jnp.ones((2, 2, 16))
-  candidates = jnp.asarray([[[2, 5], [3, 3]], [[8, 2], [4, 6]]])
+@pytest.mark.parametrize("width", [1, 2])
+def test_candidates_are_gathered(stepper, width):
+  """One candidate by its row of the head, two by the whole head."""
+  head = stepper.params["decoder"]["logits_dense"]["rows"]
+  assert (GATHER_COST * width >= len(head)) == (width == 2)
+  hidden = jnp.linspace(-1, 1, 64).reshape(2, 2, 16)
+  candidates = jnp.asarray([[[2, 5], [3, 3]], [[8, 2], [4, 6]]])[..., :width]
   got = stepper.logits_at(hidden, 0, candidates)
   whole = stepper.logits(hidden, 0)
-  assert float(got[1, 0, 0]) == float(whole[1, 0, 8])
-  assert float(got[0, 1, 1]) == float(whole[0, 1, 3])
+  want = jnp.take_along_axis(whole, candidates, axis=-1)
+  np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_runs_of_symbols_are_columns_of_the_whole(stepper):
+  hidden = jnp.linspace(-1, 1, 32).reshape(2, 16)
+  got = stepper.logits_between(hidden, jnp.int32(4), width=3)
+  want = stepper.logits(hidden, 0)[:, 4:7]
+  np.testing.assert_allclose(got, want, atol=1e-6)
 
 
 def test_atomic_docids_read_only_bos(config, params):
@@ -93,15 +105,15 @@ def test_atomic_docids_read_only_bos(config, params):
   decoder = dict(params["decoder"])
   rows = decoder["docid_embedder"]["embedding"]
   one_row = decoder | {"docid_embedder": {"embedding": rows[:1]}}
-  alone = T5Stepper(params=params | {"decoder": one_row}, config=atomic)
+  alone = T5Stepper.create(params | {"decoder": one_row}, atomic)
   zeros = jnp.zeros((2, 1), jnp.int32)
-  hidden, _ = step(alone, start(alone, INPUTS), zeros, zeros, 0)
+  hidden, _ = step(alone, start(alone, INPUTS), zeros, zeros[..., None], 0)
   whole = T5(config).apply({"params": params}, INPUTS, zeros)
-  np.testing.assert_allclose(alone.logits(hidden, 0), whole, atol=1e-5)
+  np.testing.assert_allclose(alone.logits(hidden[:, :, 0], 0), whole, atol=1e-5)
 
 
 def test_decoding_without_a_length_says_what_to_set(config, params):
   text = dataclasses.replace(config, docid_vocab_size=None, docid_length=None)
-  endless = T5Stepper(params=params, config=text)
+  endless = T5Stepper.create(params, text)
   with pytest.raises(ConfigError, match="docid_length"):
     endless.start(endless.encode(INPUTS))

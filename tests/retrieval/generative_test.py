@@ -12,10 +12,10 @@ from genret.core.collection import Query
 from genret.core.docid_table import DocidTable
 from genret.core.errors import UserError
 from genret.core.text import Tokenizer
+from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.exhaustive import exhaustive
-from genret.decoding.selection import DeviceTrie
 from genret.decoding.trie import Trie
-from genret.models.stepper import T5Stepper
+from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
 
 pytestmark = pytest.mark.usefixtures("compile_once")
@@ -51,6 +51,12 @@ def close(one, other):
 
 
 @pytest.fixture(scope="module")
+def params(model, retriever):
+  _, params = model_folder.load_params(model, retriever.spec, "best")
+  return params
+
+
+@pytest.fixture(scope="module")
 def found(retriever):
   return search(retriever, QUERIES)
 
@@ -82,7 +88,7 @@ def test_beams_are_as_many_as_documents_wanted(retriever, found):
 def test_a_search_equals_scoring_every_docid(retriever, found, docid_table):
   """With as many beams as docids nothing can be dropped."""
   trie = Trie.build(docid_table.codes, docid_table.vocab_size)
-  stepper = T5Stepper(params=retriever.params, config=retriever.spec.model)
+  stepper = retriever._stepper
   tokenizer = Tokenizer()
   inputs = tokenizer.pad(tokenizer.encode(QUERIES, max_length=32), 16)
   beams = jax.device_get(
@@ -113,7 +119,7 @@ def test_documents_of_one_docid_follow_one_another(found):
   assert orders != {tuple(f"d{i}" for i in SHARED)}
 
 
-def test_docnos_decide_nothing(retriever, found, docid_table):
+def test_docnos_decide_nothing(retriever, params, found, docid_table):
   """Other names, in the reverse of the old order: the same documents."""
   renamed = DocidTable(
     codes=docid_table.codes,
@@ -123,7 +129,7 @@ def test_docnos_decide_nothing(retriever, found, docid_table):
   )
   other = Retriever(
     retriever.spec,
-    retriever.params,
+    params,
     table=renamed,
     trie=Trie.build(renamed.codes, renamed.vocab_size),
   )
@@ -187,8 +193,8 @@ def test_what_cannot_be_searched_is_refused(
 def test_other_parameters_share_the_compiled_program(
   retriever, found, model, caplog
 ):
-  newest = Retriever.load(model, checkpoint="newest")
-  other = retriever.with_params(newest.params)
+  _, newest = model_folder.load_params(model, retriever.spec, "newest")
+  other = retriever.with_params(newest)
   with jax.log_compiles(), caplog.at_level("WARNING"):
     scores = search(other, QUERIES)
     assert scores != found
@@ -198,14 +204,12 @@ def test_other_parameters_share_the_compiled_program(
   assert any("ompiling" in record.getMessage() for record in caplog.records)
 
 
-def test_threads_may_share_a_retriever(retriever, found):
-  doubled = retriever.with_params(
-    jax.tree.map(lambda leaf: 1.1 * leaf, retriever.params)
-  )
-  expected = {0: found, 1: search(doubled, QUERIES)}
+def test_threads_may_share_a_retriever(retriever, params, found):
+  larger = retriever.with_params(jax.tree.map(lambda leaf: 1.1 * leaf, params))
+  expected = {0: found, 1: search(larger, QUERIES)}
   with concurrent.futures.ThreadPoolExecutor(4) as pool:
     searches = [
-      pool.submit(search, (retriever, doubled)[i % 2], QUERIES)
+      pool.submit(search, (retriever, larger)[i % 2], QUERIES)
       for i in range(24)
     ]
     for i, task in enumerate(searches):

@@ -1,0 +1,40 @@
+"""The exact best of very many scores, found through the best of each block."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, Int
+
+# From so many scores a query on, looking at whole blocks first pays.
+_MANY = 1 << 15
+
+
+def top_k(
+  scores: Float[Array, "B S W"], k: int
+) -> tuple[Float[Array, "B k"], Int[Array, "B k"]]:
+  """Returns the k best scores of each query and where they are.
+
+  The same as `jax.lax.top_k` over the flattened last axes, ties included: of
+  equal scores the earlier. With many scores only the k blocks (of W each)
+  with the greatest maxima are sorted: no other can hold one of the k best,
+  and of blocks with equal maxima the earlier hold the earlier scores.
+
+  >>> top_k(jnp.array([[[1.0, 4.0], [4.0, 3.0]]]), 2)[1].tolist()
+  [[1, 2]]
+
+  Args:
+    scores: of each query, in blocks.
+    k: how many; at most S * W.
+
+  Returns:
+    The scores, best first, and their indices in the flattened axes.
+  """
+  batch, blocks, width = scores.shape
+  if blocks * width < _MANY or blocks <= 2 * k:
+    return jax.lax.top_k(scores.reshape(batch, -1), k)
+  _, chosen = jax.lax.top_k(scores.max(axis=-1), k)
+  chosen = jnp.sort(chosen, axis=-1)
+  few = jnp.take_along_axis(scores, chosen[..., None], axis=1)  # [B, k, W]
+  best, at = jax.lax.top_k(few.reshape(batch, -1), k)
+  block = jnp.take_along_axis(chosen, at // width, axis=-1)
+  return best, block * width + at % width
