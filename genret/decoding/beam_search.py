@@ -133,8 +133,9 @@ def _unrolled(levels: Sequence[Level], slots: Sequence[int]) -> int:
   """Counts the first levels that are compiled one by one.
 
   The first, which has one slot, and all until a step has left a cache of as
-  many slots as a loop carries. Beyond, a level goes into the loop unless it has over four times as
-  many candidates as any that follows, which would pay for it.
+  many slots as a loop carries. Beyond, a level goes into the loop unless it
+  has over four times as many candidates as any that follows, which would pay
+  for it.
   """
   wide = [
     level.width * level.num_spans(slots[t]) for t, level in enumerate(levels)

@@ -13,7 +13,6 @@ from genret.decoding.beam_search import beam_search
 from genret.decoding.device_trie import DeviceTrie, Level
 from genret.decoding.exhaustive import exhaustive
 
-
 HEAD_PADDING = 2
 LENGTH = 6
 VOCAB_SIZE = 8

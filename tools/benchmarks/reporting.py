@@ -42,6 +42,17 @@ def at_least(name: str, figure: float, bound: float, *, unit: str) -> Check:
   )
 
 
+def at_most(name: str, figure: float, bound: float, *, unit: str) -> Check:
+  """Returns a check that a figure stays within a bound."""
+  return Check(
+    name=name,
+    figure=figure,
+    unit=unit,
+    target=f"<= {bound:g}",
+    holds=figure <= bound,
+  )
+
+
 def missing(name: str, *, reason: str) -> Check:
   """Returns a check that could not be made, and why."""
   return Check(name=name, figure=None, unit="", note=reason)
