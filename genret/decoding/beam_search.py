@@ -23,6 +23,7 @@ from genret.core.errors import UserError, suggest
 from genret.decoding import forced, selection
 from genret.decoding.decoder import Decoder, Encoded
 from genret.decoding.device_trie import NARROW, DeviceTrie, Level
+from genret.decoding.lookahead import Lookahead
 from genret.decoding.loop import walk
 from genret.decoding.selection import Frontier, Scoring
 
@@ -50,6 +51,7 @@ def beam_search(
   *,
   num_beams: int,
   scoring: Scoring = "raw",
+  lookahead: Lookahead | None = None,
 ) -> Beams:
   """Finds the docids a decoder thinks best, level by level of the trie.
 
@@ -68,6 +70,8 @@ def beam_search(
       "renormalised" sums those among the symbols the trie allows, where a
       forced symbol is free: faster, but it discards what the model says of a
       docid's forced symbols, and ranks differently.
+    lookahead: what is known of the documents before the search; beams are
+      then ranked by it as well.
 
   Raises:
     UserError: fewer than one beam, or an unknown scoring.
@@ -84,10 +88,20 @@ def beam_search(
       level, kept = trie.levels[t], slots[t + 1]
     following = selection.children(trie, beams.states, t, level=level)
     scores = selection.scores_of(
-      decoder, hidden, following, t=t, scoring=scoring
+      decoder,
+      hidden,
+      following,
+      t=t,
+      scoring=scoring,
+      axis=None if trie.shard is None else trie.shard.axis,
     )
     return selection.select(
-      trie, beams, following, scores=scores, num_beams=kept
+      trie,
+      beams,
+      following,
+      scores=scores,
+      num_beams=kept,
+      lookahead=lookahead,
     )
 
   t, cache, beams = walk(
@@ -104,10 +118,13 @@ def beam_search(
       decoder,
       cache,
       beams,
-      rows=trie.rows[~beams.states].astype(jnp.int32),
+      rows=trie.docids(beams.states),
       t=t,
       longest=trie.length - unrolled,
     )
+  if lookahead is not None:
+    states, _ = trie.local(beams.states)
+    beams = beams.replace(scores=lookahead.keys(beams.scores, states))
   return ranked(beams, num_beams)
 
 

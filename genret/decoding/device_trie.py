@@ -8,9 +8,10 @@ from typing import Self
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from genret.decoding.trie import Trie
 
@@ -105,6 +106,23 @@ NARROW = Level(width=1, prefixes=1, extra=(0,) * len(_BEAMS))
 
 
 @flax.struct.dataclass(kw_only=True)
+class Shard:
+  """Where one device's part stands in a trie that several devices share.
+
+  Attributes:
+    first_node: number that the whole trie gives to the part's node 0.
+    first_row: the same of its row 0.
+    num_rows: rows of the part.
+    axis: static; mesh axis over which the trie is spread.
+  """
+
+  first_node: Int[Array, ""]
+  first_row: Int[Array, ""]
+  num_rows: Int[Array, ""]
+  axis: str = flax.struct.field(pytree_node=False)
+
+
+@flax.struct.dataclass(kw_only=True)
 class DeviceTrie:
   """A trie as an argument of a jitted search.
 
@@ -114,6 +132,8 @@ class DeviceTrie:
   Attributes:
     root: state of the empty prefix: node 0, or ~0 if there is but one docid.
     levels: static; bounds for each depth.
+    shard: where these arrays are a part of a larger trie: its place there.
+      Then states of beams are numbered as in the larger one.
   """
 
   rows: Int[Array, "U T"]
@@ -122,6 +142,7 @@ class DeviceTrie:
   indptr: Int[Array, "M+1"]
   root: Int[Array, ""]
   levels: tuple[Level, ...] = flax.struct.field(pytree_node=False)
+  shard: Shard | None = None
 
   @classmethod
   def place(
@@ -151,7 +172,37 @@ class DeviceTrie:
   @property
   def capacity(self) -> int:
     """At least the number of rows; no search finds more."""
-    return self.rows.shape[0]
+    parts = 1 if self.shard is None else jax.lax.axis_size(self.shard.axis)
+    return parts * self.rows.shape[0]
+
+  def local(
+    self, states: Int[Array, "*B"]
+  ) -> tuple[Int[Array, "*B"], Bool[Array, "*B"]]:
+    """Returns states as numbered in these arrays, and which are in them."""
+    if self.shard is None:
+      return states, jnp.ones(states.shape, bool)
+    nodes = states - self.shard.first_node
+    rows = ~states - self.shard.first_row
+    number = jnp.where(states >= 0, nodes, rows)
+    num_nodes = self.indptr.shape[0] - 1
+    size = jnp.where(states >= 0, num_nodes, self.shard.num_rows)
+    mine = (0 <= number) & (number < size)
+    return jnp.where(mine, jnp.where(states >= 0, nodes, ~rows), ~0), mine
+
+  def numbered(self, states: Int[Array, "*B"]) -> Int[Array, "*B"]:
+    """Returns states of these arrays as numbered in the whole trie."""
+    if self.shard is None:
+      return states
+    first_node, first_row = self.shard.first_node, self.shard.first_row
+    return jnp.where(states >= 0, states + first_node, states - first_row)
+
+  def docids(self, states: Int[Array, "B K"]) -> Int[Array, "B K T"]:
+    """Returns the docids that beams have arrived at, pads after their end."""
+    states, mine = self.local(states)
+    rows = self.rows.at[~states].get(mode="clip").astype(jnp.int32)
+    if self.shard is None:
+      return rows
+    return jax.lax.psum(jnp.where(mine[..., None], rows, 0), self.shard.axis)
 
 
 def levels(

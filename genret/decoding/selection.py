@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from genret.core.docid_table import PAD
 from genret.decoding.decoder import Decoder
 from genret.decoding.device_trie import DeviceTrie, Level
+from genret.decoding.lookahead import Lookahead
 from genret.decoding.top_k import top_k
 
 Scoring = Literal["raw", "renormalised"]
@@ -66,7 +67,7 @@ def root(trie: DeviceTrie, num_queries: int) -> Frontier:
   """Starts every query with one beam, the empty prefix."""
   zeros = jnp.zeros((num_queries, 1), jnp.int32)
   return Frontier(
-    states=trie.root[None, None],
+    states=trie.numbered(trie.root)[None, None],
     scores=zeros.astype(jnp.float32),
     parents=zeros,
     symbols=zeros,
@@ -88,10 +89,11 @@ def children(
     t: the position of the next symbol.
     level: static; bounds that hold at depth t.
   """
+  states, mine = trie.local(states)
   nodes = jnp.maximum(states, 0)
   first = _take(trie.indptr, nodes)
   degrees = _take(trie.indptr, nodes + 1) - first
-  degrees = jnp.where(states >= 0, degrees, 1)
+  degrees = jnp.where(states >= 0, degrees, 1) * mine
   num_spans = level.num_spans(states.shape[1])
   if num_spans == states.shape[1]:
     parents = jnp.broadcast_to(jnp.arange(num_spans), states.shape)
@@ -141,6 +143,7 @@ def scores_of(
   *,
   t: int | Int[Array, ""],
   scoring: Scoring,
+  axis: str | None = None,
 ) -> Float[Array, "B S W"]:
   """Scores the children of every beam; -inf where there is no child.
 
@@ -151,6 +154,7 @@ def scores_of(
     t: the position.
     scoring: "raw": log-probabilities among all V symbols. "renormalised":
       among the children of a beam alone, so that a forced symbol is free.
+    axis: mesh axis over which the children are spread; the root's are.
   """
   one_each = following.parents.shape[1] == hidden.shape[1]
   if scoring == "renormalised" and one_each:
@@ -164,6 +168,9 @@ def scores_of(
     total = jax.nn.logsumexp(logits, axis=-1)  # [B, K]
   else:
     total = _total_of_children(chosen, following, hidden.shape[1])
+    if axis is not None:
+      parts = jax.lax.all_gather(total, axis)  # [parts, B, K]
+      total = jax.nn.logsumexp(parts, axis=0)
   scores = chosen - _along(total, following.parents)[..., None]
   scores = jnp.where(following.symbols == PAD, 0.0, scores)
   return jnp.where(following.allowed, scores, -jnp.inf)
@@ -196,6 +203,7 @@ def select(
   *,
   scores: Float[Array, "B S W"],
   num_beams: int,
+  lookahead: Lookahead | None = None,
 ) -> Frontier:
   """Keeps the best beams among all children, exactly.
 
@@ -209,27 +217,70 @@ def select(
     following: their children.
     scores: what each child adds to the score of its beam.
     num_beams: beams to keep; more than there are candidates is fine.
+    lookahead: what else the beams are ranked by.
   """
-  batch, spans, width = scores.shape
+  spans, width = scores.shape[1:]
   totals = _along(frontier.scores, following.parents)[..., None] + scores
+  keys = totals
+  parents_states, _ = trie.local(_along(frontier.states, following.parents))
+  if lookahead is not None:
+    edges = following.edges[..., None] + jnp.arange(width)
+    states = _below(trie, parents_states[..., None], edges)
+    keys = lookahead.keys(totals, states)
   missing = max(0, -(-num_beams // width) - spans)
-  totals = jnp.pad(
-    totals, [(0, 0), (0, missing), (0, 0)], constant_values=-jnp.inf
-  )
-  _, best = top_k(totals, num_beams)
-  best = jnp.sort(best, axis=-1)
+  keys = jnp.pad(keys, [(0, 0), (0, missing), (0, 0)], constant_values=-jnp.inf)
+  keys, best = top_k(keys, num_beams)
   span = jnp.minimum(best // width, spans - 1)
-  states = _along(frontier.states, parents := _along(following.parents, span))
   edges = _along(following.edges, span) + best % width
-  states = jnp.where(states >= 0, _take(trie.child, edges), states)
-  scores = _along(totals.reshape(batch, -1), best)
-  symbols = following.symbols.reshape(len(following.symbols), -1)
-  return Frontier(
-    states=jnp.where(scores > -jnp.inf, states, ~0),
-    scores=scores,
-    parents=parents,
-    symbols=_along(symbols, jnp.minimum(best, symbols.shape[1] - 1)),
+  states = _below(trie, _along(parents_states, span), edges)
+  kept = Frontier(
+    states=jnp.where(keys > -jnp.inf, trie.numbered(states), ~0),
+    scores=jnp.where(keys > -jnp.inf, _flat(totals, best), -jnp.inf),
+    parents=_along(following.parents, span),
+    symbols=_flat(following.symbols, best),
   )
+  if trie.shard is not None:
+    return _best_of_all(kept, keys, order=best, axis=trie.shard.axis)
+  return _in_order(kept, best)
+
+
+def _in_order(beams: Frontier, order: Int[Array, "B K"]) -> Frontier:
+  places = jnp.argsort(order, axis=-1)
+  return jax.tree.map(lambda leaf: _along(leaf, places), beams)
+
+
+def _best_of_all(
+  beams: Frontier,
+  keys: Float[Array, "B K"],
+  *,
+  order: Int[Array, "B K"],
+  axis: str,
+) -> Frontier:
+  """Keeps the best of what every part of the trie has kept.
+
+  Parts are in the order of their docids, so that the beams of all, part by
+  part and each in order, are in lexicographic order.
+  """
+  beams, keys = _in_order((beams, keys), order)
+  beams, keys = jax.tree.map(
+    lambda leaf: jax.lax.all_gather(leaf, axis, axis=1, tiled=True),
+    (beams, keys),
+  )
+  _, best = jax.lax.top_k(keys, order.shape[1])
+  best = jnp.sort(best, axis=-1)
+  return jax.tree.map(lambda leaf: _along(leaf, best), beams)
+
+
+def _below(
+  trie: DeviceTrie, states: Int[Array, "*B"], edges: Int[Array, "*B"]
+) -> Int[Array, "*B"]:
+  """Follows edges from nodes; a row stays where it is."""
+  return jnp.where(states >= 0, _take(trie.child, edges), states)
+
+
+def _flat(array: Array, index: Int[Array, "B K"]) -> Array:
+  """Gathers from all axes but the first, as if they were one."""
+  return _along(array.reshape(len(array), -1), index)
 
 
 def _along(array: Array, index: Int[Array, "*S K"]) -> Array:
