@@ -25,6 +25,12 @@ docids, so every answer is a document of the collection.""",
     Flag(name="k", help="documents a query", type=int),
     Flag(name="num_beams", help="docids kept a step; k by default", type=int),
     Flag(name="checkpoint", help="'best', 'newest', or a step"),
+    Flag(
+      name="scoring",
+      help="raw (the default) sums log-probabilities among all symbols;"
+      " renormalised those among the symbols that some docid has there, which"
+      " is faster and ranks differently",
+    ),
   ),
   report=lambda found, given: (
     f"wrote {found.path}: {found.num_queries:,} queries in"

@@ -229,44 +229,37 @@ def select(
     keys = lookahead.keys(totals, states)
   missing = max(0, -(-num_beams // width) - spans)
   keys = jnp.pad(keys, [(0, 0), (0, missing), (0, 0)], constant_values=-jnp.inf)
-  keys, best = top_k(keys, num_beams)
+  _, best = top_k(keys, num_beams)
+  best = jnp.sort(best, axis=-1)
   span = jnp.minimum(best // width, spans - 1)
   edges = _along(following.edges, span) + best % width
   states = _below(trie, _along(parents_states, span), edges)
+  keys = _flat(keys, best)
   kept = Frontier(
     states=jnp.where(keys > -jnp.inf, trie.numbered(states), ~0),
-    scores=jnp.where(keys > -jnp.inf, _flat(totals, best), -jnp.inf),
+    scores=keys if lookahead is None else _flat(totals, best),
     parents=_along(following.parents, span),
     symbols=_flat(following.symbols, best),
   )
-  if trie.shard is not None:
-    return _best_of_all(kept, keys, order=best, axis=trie.shard.axis)
-  return _in_order(kept, best)
-
-
-def _in_order(beams: Frontier, order: Int[Array, "B K"]) -> Frontier:
-  places = jnp.argsort(order, axis=-1)
-  return jax.tree.map(lambda leaf: _along(leaf, places), beams)
+  if trie.shard is None:
+    return kept
+  return _best_of_all(kept, keys, axis=trie.shard.axis)
 
 
 def _best_of_all(
-  beams: Frontier,
-  keys: Float[Array, "B K"],
-  *,
-  order: Int[Array, "B K"],
-  axis: str,
+  beams: Frontier, keys: Float[Array, "B K"], *, axis: str
 ) -> Frontier:
   """Keeps the best of what every part of the trie has kept.
 
   Parts are in the order of their docids, so that the beams of all, part by
   part and each in order, are in lexicographic order.
   """
-  beams, keys = _in_order((beams, keys), order)
+  num_beams = keys.shape[1]
   beams, keys = jax.tree.map(
     lambda leaf: jax.lax.all_gather(leaf, axis, axis=1, tiled=True),
     (beams, keys),
   )
-  _, best = jax.lax.top_k(keys, order.shape[1])
+  _, best = jax.lax.top_k(keys, num_beams)
   best = jnp.sort(best, axis=-1)
   return jax.tree.map(lambda leaf: _along(leaf, best), beams)
 

@@ -1,5 +1,6 @@
 """The generative retriever: a T5, its docids and a constrained search."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from genret.core.docid_table import DocidTable
 from genret.core.errors import UserError
 from genret.core.runs import Hit
 from genret.core.text import Tokenizer
+from genret.decoding import atomic
+from genret.decoding.atomic import AtomicIndex
 from genret.decoding.beam_search import Beams, beam_search
 from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.selection import Scoring
@@ -33,42 +36,50 @@ class Retriever:
 
   Args:
     spec: The model's `model.json`.
-    params: The parameter tree.
+    params: The parameter tree; None where `with_params` will give it.
     table: The docids.
     trie: The trie over them.
   """
 
   def __init__(
-    self, spec: ModelSpec, params: Any, *, table: DocidTable, trie: Trie
+    self, spec: ModelSpec, params: Any | None, *, table: DocidTable, trie: Trie
   ):
     self.spec = spec
     self.table = table
-    self._stepper = T5Stepper.create(params, spec.model)
+    self._stepper = _stepper(params, spec)
     self._trie = trie
-    self._device_trie = DeviceTrie.place(trie)
+    self._docids = _placed(trie)
     self._tokenizer = Tokenizer()
     self._ties = searcher.tie_order(table.num_documents, seed=spec.tie_seed)
 
   @classmethod
   def load(
-    cls, model_dir: str | Path, *, checkpoint: str | int = "best"
+    cls,
+    model_dir: str | Path,
+    *,
+    checkpoint: str | int = "best",
+    scoring: Scoring | None = None,
   ) -> "Retriever":
     """Loads a trained model.
 
     Args:
       model_dir: A model folder that `genret train` wrote.
       checkpoint: `best` (by the dev measure), `newest`, or a step.
+      scoring: How docids are scored; None for the model's own way.
 
     Returns:
       The retriever, its parameters on the default device.
 
     Raises:
       ArtifactError: If the folder is no whole model folder.
+      UserError: If there is no such scoring.
     """
     folder = Path(model_dir)
     spec = ModelSpec.load(folder)
     table, trie = model_folder.load_docids(folder, spec)
     _, params = model_folder.load_params(folder, spec, checkpoint)
+    if scoring is not None:
+      spec = dataclasses.replace(spec, scoring=scoring)
     return cls(spec, params, table=table, trie=trie)
 
   def search(
@@ -115,8 +126,7 @@ class Retriever:
   def with_params(self, params: Any) -> "Retriever":
     """Returns this retriever over other parameters, compiled programs kept."""
     other = object.__new__(type(self))
-    stepper = T5Stepper.create(params, self.spec.model)
-    other.__dict__.update(self.__dict__, _stepper=stepper)
+    other.__dict__.update(self.__dict__, _stepper=_stepper(params, self.spec))
     return other
 
   def _batches(
@@ -134,7 +144,7 @@ class Retriever:
       inputs = self._tokenizer.pad(rows, length)  # [B, L]
       beams = _search(
         self._stepper,
-        self._device_trie,
+        self._docids,
         inputs=inputs,
         num_beams=num_beams,
         scoring=self.spec.scoring,
@@ -164,16 +174,24 @@ class Retriever:
 @functools.partial(jax.jit, static_argnames=("num_beams", "scoring"))
 def _search(
   stepper: T5Stepper,
-  trie: DeviceTrie,
+  docids: DeviceTrie | AtomicIndex,
   *,
   inputs: jax.Array,
   num_beams: int,
   scoring: Scoring,
 ) -> Beams:
+  search = atomic.search if isinstance(docids, AtomicIndex) else beam_search
   encoded = stepper.encode(inputs)
-  return beam_search(
-    stepper, encoded, trie, num_beams=num_beams, scoring=scoring
-  )
+  return search(stepper, encoded, docids, num_beams=num_beams, scoring=scoring)
+
+
+def _stepper(params: Any | None, spec: ModelSpec) -> T5Stepper | None:
+  return None if params is None else T5Stepper.create(params, spec.model)
+
+
+def _placed(trie: Trie) -> DeviceTrie | AtomicIndex:
+  """Copies docids to the device in the form that is searched soonest."""
+  return AtomicIndex.place(trie) if trie.length == 1 else DeviceTrie.place(trie)
 
 
 def _round_up(size: int, sizes: Sequence[int]) -> int:

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from tqdm import tqdm
 
@@ -25,12 +26,14 @@ class RetrieveConfig:
     k: Documents a query.
     num_beams: Docids kept a step; None for `k`.
     checkpoint: `best`, `newest`, or a step.
+    scoring: `raw` or `renormalised`; None for the model's own way.
   """
 
   split: str = "test"
   k: int = 100
   num_beams: int | None = None
   checkpoint: str | int = "best"
+  scoring: Literal["raw", "renormalised"] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,9 @@ def run(
   Raises:
     UserError: If the documents of the collection are not the model's.
   """
-  retriever = Retriever.load(model_dir, checkpoint=config.checkpoint)
+  retriever = Retriever.load(
+    model_dir, checkpoint=config.checkpoint, scoring=config.scoring
+  )
   if tuple(retriever.table.docnos) != collection.docnos:
     raise UserError(
       f"The model in {model_dir} indexes other documents than those of"

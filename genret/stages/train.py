@@ -271,7 +271,7 @@ def _lay_out(
 
 def _untrained_retriever(spec: ModelSpec, out: Path) -> Retriever:
   table, trie = model_folder.load_docids(out, spec)
-  return Retriever(spec, {}, table=table, trie=trie)
+  return Retriever(spec, None, table=table, trie=trie)
 
 
 def _program(
