@@ -73,8 +73,10 @@ class AtomicIndex:
 
     Args:
       trie: docids of one symbol.
-      chunk: symbols that are scored at a time, at most; B * chunk scores are
-        in memory. The default was the fastest on CPU, from 8 to 64 queries.
+      chunk: symbols that are scored at a time, at most; so many scores for
+        each query, and so many rows of the head, are what a search adds to
+        memory. From 8,192 to 16,384 were fastest on CPU (V a million, D 256,
+        8 and 64 queries, 10 and 100 beams).
       round_up: rounds the number of docids, so that collections of about a
         size with the same V share a compiled search.
 

@@ -26,6 +26,7 @@ from genret.decoding.device_trie import NARROW, DeviceTrie, Level
 from genret.decoding.lookahead import Lookahead
 from genret.decoding.loop import walk
 from genret.decoding.selection import Frontier, Scoring
+from genret.decoding.thrifty import Thrifty
 
 
 @flax.struct.dataclass(kw_only=True)
@@ -82,6 +83,9 @@ def beam_search(
   unrolled = _unrolled(trie.levels, slots)
   rest = functools.reduce(Level.covering, trie.levels[unrolled:], NARROW)
 
+  if scoring == "renormalised":
+    decoder = Thrifty(decoder)
+
   def choose(hidden: Array, beams: Frontier, t: int | Array) -> Frontier:
     level, kept = rest, most
     if isinstance(t, int):
@@ -95,7 +99,7 @@ def beam_search(
       scoring=scoring,
       axis=None if trie.shard is None else trie.shard.axis,
     )
-    return selection.select(
+    beams = selection.select(
       trie,
       beams,
       following,
@@ -103,6 +107,7 @@ def beam_search(
       num_beams=kept,
       lookahead=lookahead,
     )
+    return _resting(beams) if scoring == "renormalised" else beams
 
   t, cache, beams = walk(
     decoder,
@@ -164,6 +169,11 @@ def _unrolled(levels: Sequence[Level], slots: Sequence[int]) -> int:
       break
     first += 1
   return first
+
+
+def _resting(beams: Frontier) -> Frontier:
+  """Lets beams that have arrived be idle: nothing is asked of them."""
+  return beams.replace(parents=jnp.where(beams.states >= 0, beams.parents, -1))
 
 
 def _branches(beams: Frontier) -> Bool[Array, ""]:
