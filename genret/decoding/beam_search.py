@@ -9,9 +9,10 @@ neither new parameters nor a rebuilt trie of about the same size recompile it:
   search = jax.jit(beam_search, static_argnames=("num_beams", "scoring"))
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import get_args
+from typing import Self, get_args
 
 import flax.struct
 import jax
@@ -78,26 +79,16 @@ def beam_search(
     UserError: fewer than one beam, or an unknown scoring.
   """
   check(num_beams, scoring)
-  most = min(num_beams, trie.capacity)
-  slots = [1, *(_slots(level, most) for level in trie.levels[1:]), most]
-  unrolled = _unrolled(trie.levels, slots)
-  rest = functools.reduce(Level.covering, trie.levels[unrolled:], NARROW)
-
+  plan = _Plan.of(trie, num_beams)
   if scoring == "renormalised":
     decoder = Thrifty(decoder)
 
   def choose(hidden: Array, beams: Frontier, t: int | Array) -> Frontier:
-    level, kept = rest, most
-    if isinstance(t, int):
-      level, kept = trie.levels[t], slots[t + 1]
+    level, kept = plan.at(t)
     following = selection.children(trie, beams.states, t, level=level)
+    axis = None if trie.shard is None else trie.shard.axis
     scores = selection.scores_of(
-      decoder,
-      hidden,
-      following,
-      t=t,
-      scoring=scoring,
-      axis=None if trie.shard is None else trie.shard.axis,
+      decoder, hidden, following, t=t, scoring=scoring, axis=axis
     )
     beams = selection.select(
       trie,
@@ -115,17 +106,17 @@ def beam_search(
     selection.root(trie, len(jax.tree.leaves(encoded)[0])),
     choose=choose,
     more=_branches,
-    unrolled=unrolled,
+    unrolled=plan.unrolled,
     length=trie.length,
   )
-  if scoring == "raw" and unrolled < trie.length:
+  if scoring == "raw" and plan.unrolled < trie.length:
     beams = forced.score_tails(
       decoder,
       cache,
       beams,
       rows=trie.docids(beams.states),
       t=t,
-      longest=trie.length - unrolled,
+      longest=trie.length - plan.unrolled,
     )
   if lookahead is not None:
     states, _ = trie.local(beams.states)
@@ -144,6 +135,37 @@ def check(num_beams: int, scoring: str = "raw") -> None:
   if scoring not in get_args(Scoring):
     known = suggest(scoring, get_args(Scoring))
     raise UserError(f"unknown scoring {scoring!r}.{known}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Plan:
+  """How many slots each level has, and how many levels are unrolled.
+
+  Attributes:
+    levels: of the trie.
+    slots: for each depth, that of whole docids included, the slots before it.
+    unrolled: levels compiled one by one.
+    rest: bounds for all the others.
+  """
+
+  levels: tuple[Level, ...]
+  slots: tuple[int, ...]
+  unrolled: int
+  rest: Level
+
+  @classmethod
+  def of(cls, trie: DeviceTrie, num_beams: int) -> Self:
+    most = min(num_beams, trie.capacity)
+    slots = 1, *(_slots(level, most) for level in trie.levels[1:]), most
+    unrolled = _unrolled(trie.levels, slots)
+    rest = functools.reduce(Level.covering, trie.levels[unrolled:], NARROW)
+    return cls(levels=trie.levels, slots=slots, unrolled=unrolled, rest=rest)
+
+  def at(self, t: int | Array) -> tuple[Level, int]:
+    """Returns the bounds at position t, and the beams to keep after it."""
+    if isinstance(t, int):
+      return self.levels[t], self.slots[t + 1]
+    return self.rest, self.slots[-1]
 
 
 def _slots(level: Level, most: int) -> int:

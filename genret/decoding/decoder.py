@@ -91,7 +91,7 @@ class Decoder(Protocol):
     """Scores symbols first to first + width - 1 at position 0.
 
     The columns of `logits` that a search over millions of atomic docids holds
-    at a time. `first` is a multiple of `width`; columns beyond the head are at
-    -inf or so.
+    at a time. first + width is at most the width of the head; columns by
+    which it was rounded up are at -inf or so.
     """
     ...

@@ -25,12 +25,13 @@ def round_up(size: int) -> int:
   """Rounds a size up to five leading bits: at most a sixteenth is wasted.
 
   Sizes of device arrays are rounded so that tries of about the same size
-  share a compiled search.
+  share a compiled search. Large ones are rounded less, since they are the
+  memory: to a multiple of 65,536 at most.
 
-  >>> [round_up(n) for n in (0, 1, 31, 33, 100, 1000)]
-  [1, 1, 31, 34, 100, 1024]
+  >>> [round_up(n) for n in (0, 1, 31, 33, 100, 1000, 8_800_000)]
+  [1, 1, 31, 34, 100, 1024, 8847360]
   """
-  step = 1 << max(0, size.bit_length() - 5)
+  step = 1 << min(max(0, size.bit_length() - 5), 16)
   return max(1, -(-size // step) * step)
 
 

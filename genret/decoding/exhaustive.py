@@ -41,7 +41,7 @@ def exhaustive(
     some = jnp.broadcast_to(some, (batch, *some.shape))
     before = jnp.pad(some[..., :-1], [(0, 0), (0, 0), (1, 0)])
     hidden, _ = decoder.step(cache, jnp.zeros_like(some[..., 0]), before, 0)
-    return forced.log_probabilities(decoder, hidden, some, 0)
+    return forced.log_probabilities(decoder, hidden, some, t=0)
 
   scores = jax.lax.map(score, rows.reshape(-1, chunk, length))  # [M, B, C]
   scores = jnp.moveaxis(scores, 1, 0).reshape(batch, -1)[:, :num_rows]  # [B, U]

@@ -1,5 +1,7 @@
 """Scores symbols that are known beforehand, many positions in one pass."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -14,6 +16,7 @@ def log_probabilities(
   decoder: Decoder,
   hidden: Float[Array, "B K S D"],
   symbols: Int[Array, "B K S"],
+  *,
   t: int | Int[Array, ""],
 ) -> Float[Array, "B K"]:
   """Sums the log-probabilities of S symbols among all V; pads add nothing.
@@ -69,11 +72,12 @@ def score_tails(
   rows = jnp.where(alive, rows, PAD)
   end = (rows != PAD).sum(axis=-1).max()
 
-  def read(size: int, t: Array, cache: Cache, beams: Frontier):
+  def read(size: int, carry: tuple[Array, Cache, Frontier]):
+    t, cache, beams = carry
     before = jax.lax.dynamic_slice_in_dim(rows, t - 1, size, axis=2)
     symbols = jax.lax.dynamic_slice_in_dim(rows, t, size, axis=2)
     hidden, cache = decoder.step(cache, beams.parents, before, t)
-    gain = log_probabilities(decoder, hidden, symbols, t)
+    gain = log_probabilities(decoder, hidden, symbols, t=t)
     themselves = jnp.broadcast_to(jnp.arange(gain.shape[1]), gain.shape)
     beams = beams.replace(scores=beams.scores + gain, parents=themselves)
     return t + size, cache, beams
@@ -83,7 +87,7 @@ def score_tails(
     size = 1 << power
     carry = jax.lax.cond(
       end - carry[0] >= size,
-      lambda carry, size=size: read(size, *carry),
+      functools.partial(read, size),
       lambda carry: carry,
       carry,
     )

@@ -12,9 +12,15 @@ from genret.decoding.decoder import Cache, Decoder, Encoded
 
 
 class Slots(Protocol):
-  """What the next step reads: K slots for each of B queries."""
+  """What the next step reads: K slots for each of B queries.
 
-  parents: Int[Array, "B K"]
+  Attributes:
+    parents: slot of the step before that each continues; None where each
+      continues itself.
+    symbols: the symbol that each reads.
+  """
+
+  parents: Int[Array, "B K"] | None
   symbols: Int[Array, "B K"]
 
 

@@ -30,9 +30,10 @@ class Thrifty:
   """A `Decoder` over another, whose slots may be idle.
 
   A slot is idle where its parent is -1: what comes out for it is finite and
-  never to be read, and no slot may continue it. Busy slots are moved together, and the decoder below
-  steps as many as the busiest query needs, rounded up to K, K / 2, K / 4 or
-  K / 8: the shapes are compiled beforehand, and the step takes one of them.
+  never to be read, and no slot may continue it. Busy slots are moved together,
+  and the decoder below steps as many as the busiest query needs, rounded up to
+  K, K / 2, K / 4 or K / 8: the shapes are compiled beforehand, and the step
+  takes one of them.
 
   Attributes:
     decoder: the one below.

@@ -6,7 +6,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 # From so many scores a query on, looking at whole blocks first pays.
-_MANY = 1 << 15
+_MANY = 1 << 14
 
 
 def top_k(
@@ -30,7 +30,7 @@ def top_k(
     The scores, best first, and their indices in the flattened axes.
   """
   batch, blocks, width = scores.shape
-  if blocks * width < _MANY or blocks <= 2 * k:
+  if blocks * width < _MANY or blocks <= 4 * k:
     return jax.lax.top_k(scores.reshape(batch, -1), k)
   _, chosen = jax.lax.top_k(scores.max(axis=-1), k)
   chosen = jnp.sort(chosen, axis=-1)

@@ -6,7 +6,6 @@ Run by `atomic_sharded_test.py` in a process of its own.
 import functools
 import json
 
-import conftest
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -126,6 +125,8 @@ def main():
   eight = Mesh(devices, ("docids",))
   both = Mesh(devices.reshape(2, 4), ("data", "docids"))
   padded = t5(601)
+  import conftest  # beside this file; found when it is run, not collected
+
   toy = conftest.toy_decoder(vocab_size=100, length=1)
   toy = toy, conftest.queries(4), 100
   ties = toy[0].replace(head=jnp.zeros_like(toy[0].head)), *toy[1:]

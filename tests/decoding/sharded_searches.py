@@ -5,7 +5,6 @@ Run by `sharded_test.py` in a process of its own, which sees eight devices.
 
 import json
 
-import conftest
 import jax
 import numpy as np
 from jax.sharding import Mesh
@@ -36,6 +35,8 @@ def codes_of(case):
 
 
 def compare(case, mesh, *, num_beams, scoring="raw", batch_axis=None):
+  import conftest  # beside this file; found when it is run, not collected
+
   trie = Trie.build(codes_of(case), 8)
   decoder, encoded = conftest.toy_decoder(), conftest.queries(4)
   want = alone(

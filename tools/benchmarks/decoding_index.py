@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import decoding_docids
+import flax.struct
 import jax
+import jax.numpy as jnp
 import numpy as np
 import reporting
 
@@ -37,11 +39,14 @@ class Cost:
     peak: GB of resident memory beyond what was there before, docids
       included, at the worst moment; None where the system does not say.
     device: MB of the arrays that a search needs; None of what has none.
+    search: milliseconds of one search, 8 queries and 40 beams, whose logits
+      cost nothing: whatever N is, not by the million. None of peers.
   """
 
   seconds: float
   peak: float | None
   device: float | None = None
+  search: float | None = None
 
 
 def checks(
@@ -102,6 +107,10 @@ def _report(
     (f"{name}, device", cost.device, 25.0, "MB/million"),
   ]
   done = []
+  if cost.search is not None:
+    done.append(
+      reporting.Check(name=f"{name}, a search", figure=cost.search, unit="ms")
+    )
   for row, figure, bound, unit in rows:
     if figure is None:
       continue
@@ -130,7 +139,54 @@ def _genret(path: Path, repeats: int) -> Cost:
   build = functools.partial(Trie.build, vocab_size=VOCABULARY)
   trie, cost = _measured(build, path, repeats)
   device = DeviceTrie.place(trie)
-  return dataclasses.replace(cost, device=_megabytes(device, path))
+  return dataclasses.replace(
+    cost, device=_megabytes(device, path), search=_searched(trie, device)
+  )
+
+
+@flax.struct.dataclass
+class _Table:
+  """A decoder that knows the logits of each position beforehand."""
+
+  logits_TV: jax.Array
+
+  def start(self, encoded: jax.Array) -> tuple[()]:
+    del encoded
+    return ()
+
+  def step(
+    self, cache: tuple[()], parents: object, symbols: jax.Array, t: object
+  ) -> tuple[jax.Array, tuple[()]]:
+    del parents
+    at = t + jnp.arange(symbols.shape[-1])
+    shape = (*symbols.shape, self.logits_TV.shape[1])
+    return jnp.broadcast_to(self.logits_TV[at], shape), cache
+
+  def logits(self, hidden: jax.Array, t: object) -> jax.Array:
+    del t
+    return hidden
+
+
+def _searched(trie: Any, placed: Any) -> float:
+  """Searches, checks what was found, and returns milliseconds."""
+  from genret.decoding.beam_search import beam_search
+
+  random = np.random.default_rng(0)
+  table = random.standard_normal((trie.length, VOCABULARY), np.float32)
+  search = jax.jit(beam_search, static_argnames="num_beams")
+  call = functools.partial(
+    search, _Table(jnp.asarray(table)), jnp.zeros((8, 1)), placed, num_beams=40
+  )
+  seconds = reporting.median_seconds(
+    lambda: jax.block_until_ready(call()), repeats=5
+  )
+  beams = jax.device_get(call())
+  chances = np.asarray(jax.nn.log_softmax(table))
+  rows = trie.rows[beams.rows]  # [B, K, T]
+  scores = chances[np.arange(trie.length), rows].sum(axis=-1)
+  if not (beams.valid.all() and np.allclose(scores, beams.scores, atol=1e-3)):
+    raise RuntimeError("the search of the index found what is not there")
+  return 1000 * seconds
 
 
 def _static(path: Path, repeats: int, *, checkout: Path) -> Cost:

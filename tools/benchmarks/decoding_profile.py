@@ -154,7 +154,7 @@ def _tail(
   stepper: T5Stepper, cache: Cache, parents: jax.Array, symbols: jax.Array
 ) -> jax.Array:
   hidden, _ = stepper.step(cache, parents, symbols, 3)
-  return forced.log_probabilities(stepper, hidden, symbols, 3)
+  return forced.log_probabilities(stepper, hidden, symbols, t=3)
 
 
 @jax.jit
@@ -164,7 +164,7 @@ def _tail_by_steps(
   def step(cache: Cache, place: tuple[jax.Array, jax.Array]):
     t, symbol = place
     hidden, cache = stepper.step(cache, parents, symbol[..., None], t)
-    gain = forced.log_probabilities(stepper, hidden, symbol[..., None], t)
+    gain = forced.log_probabilities(stepper, hidden, symbol[..., None], t=t)
     return cache, gain
 
   places = 3 + jnp.arange(TAIL), jnp.moveaxis(symbols, 2, 0)

@@ -35,8 +35,11 @@ BEAMS = {"quick": (10, 40), "full": (10, 40, 100)}
 QUERIES, TOKENS = 8, 32
 # Beams, and by V the least genret / transformers, both constrained.
 TARGET_BEAMS = 40
-RAW_TARGETS = {decoding_docids.TEXT_VOCABULARY: 4.5, 2048: 3.0}
-RENORMALISED_TARGETS = {decoding_docids.TEXT_VOCABULARY: 15.0}
+TARGETS = {
+  decoding_docids.TEXT_VOCABULARY: {"raw": 4.5, "renormalised": 15.0},
+  2048: {"raw": 3.0},
+}
+ROUNDS = 3
 
 Calls = Mapping[str, Callable[[], object]]
 
@@ -50,7 +53,7 @@ def checks(
   """Compares searches at every width of the head and number of beams.
 
   Args:
-    full: whether to take more beams, and five rounds instead of three.
+    full: whether to take more beams.
     documents: how many there are, instead of 100,000.
   """
   codes = decoding_docids.residual(documents or DOCUMENTS)
@@ -63,9 +66,13 @@ def checks(
   params = jax.block_until_ready(random_weights(shape))
   for vocab_size in VOCABULARIES:
     config = dataclasses.replace(shape, docid_vocab_size=vocab_size)
-    searches = Searches(codes, config, params=_cut(params, config))
+    params_of_v = _cut(params, config)
+    searches = Searches(codes, config, params=params_of_v)
     for num_beams in BEAMS["full" if full else "quick"]:
-      done += _compare(searches, num_beams, repeats=5 if full else 3)
+      done += _compare(searches, num_beams)
+    drawn = decoding_docids.uniform(documents or DOCUMENTS, vocab_size)
+    searches = Searches(drawn, config, params=params_of_v, kind="uniform ")
+    done += _compare(searches, TARGET_BEAMS)
   return done
 
 
@@ -79,24 +86,19 @@ def _skew(codes: Int[np.ndarray, "N T"]) -> reporting.Check:
   )
 
 
-def _compare(
-  searches: "Searches", num_beams: int, *, repeats: int
-) -> list[reporting.Check]:
+def _compare(searches: "Searches", num_beams: int) -> list[reporting.Check]:
   """Lets every search with K beams take its turns."""
   calls = searches.calls(num_beams)
   before, start = _others_seconds(), time.perf_counter()
-  seconds = _medians(calls, repeats=repeats)
+  seconds = _medians(calls, repeats=ROUNDS)
   others = _others_seconds() - before
   others /= time.perf_counter() - start
-  name = f"V={searches.vocab_size:,} K={num_beams}:"
+  name = f"{searches.name} K={num_beams}:"
   return [
     reporting.at_most(f"{name} busy otherwise", others, 0.1, unit="cores"),
     *_rates(name, seconds),
     *_ratios(
-      seconds,
-      vocab_size=searches.vocab_size,
-      num_beams=num_beams,
-      reason=searches.reason,
+      name, seconds, targets=searches.targets(num_beams), reason=searches.reason
     ),
     *searches.agreement(num_beams),
   ]
@@ -109,12 +111,21 @@ class Searches:
     codes: docids, all of length T.
     config: of the model.
     params: its weights.
+    kind: of docids, before the name; empty for the residual ones, which the
+      targets are for.
   """
 
   def __init__(
-    self, codes: Int[np.ndarray, "N T"], config: T5Config, *, params: Any
+    self,
+    codes: Int[np.ndarray, "N T"],
+    config: T5Config,
+    *,
+    params: Any,
+    kind: str = "",
   ):
     self.vocab_size = config.num_symbols
+    self.name = f"{kind}V={self.vocab_size:,}"
+    self._has_targets = not kind
     self._length = codes.shape[1]
     self._stepper = T5Stepper.create(params, config)
     trie = Trie.build(codes, self.vocab_size)
@@ -147,9 +158,15 @@ class Searches:
         )
     return calls
 
+  def targets(self, num_beams: int) -> dict[str, float]:
+    """Returns the least ratios that are asked for, by scoring."""
+    if not self._has_targets or num_beams != TARGET_BEAMS:
+      return {}
+    return TARGETS[self.vocab_size]
+
   def agreement(self, num_beams: int) -> list[reporting.Check]:
     """Compares what both constrained searches find, by raw scores."""
-    name = f"V={self.vocab_size:,} K={num_beams}: genret, transformers"
+    name = f"{self.name} K={num_beams}: genret, transformers"
     if self._peer is None:
       return [reporting.missing(f"{name} agree", reason=self.reason)]
     beams = self._constrained(num_beams, "raw")
@@ -275,35 +292,36 @@ def _rates(name: str, seconds: Mapping[str, float]) -> list[reporting.Check]:
 
 
 def _ratios(
-  seconds: Mapping[str, float], *, vocab_size: int, num_beams: int, reason: str
+  prefix: str,
+  seconds: Mapping[str, float],
+  *,
+  targets: Mapping[str, float],
+  reason: str,
 ) -> list[reporting.Check]:
   """Compares the times of searches with the same head and beams.
 
   Args:
+    prefix: of the names.
     seconds: a search, by program.
-    vocab_size: V.
-    num_beams: K.
+    targets: the least ratio to the constrained `generate`, by scoring.
     reason: why there are no times of `transformers`, where there are none.
   """
-  at_target = num_beams == TARGET_BEAMS
-  raw = RAW_TARGETS.get(vocab_size) if at_target else None
-  renormalised = RENORMALISED_TARGETS.get(vocab_size) if at_target else None
   done = []
   for ours, theirs, least in (
-    ("genret raw", "transformers constrained", raw),
-    ("genret renormalised", "transformers constrained", renormalised),
-    ("genret raw", "transformers unconstrained", 1.0),
+    ("raw", "constrained", targets.get("raw")),
+    ("renormalised", "constrained", targets.get("renormalised")),
+    ("raw", "unconstrained", 1.0),
   ):
-    name = f"V={vocab_size:,} K={num_beams}: {ours} / {theirs}"
-    if theirs not in seconds:
+    name = f"{prefix} genret {ours} / transformers {theirs}"
+    if f"transformers {theirs}" not in seconds:
       done.append(reporting.missing(name, reason=reason))
       continue
-    ratio = seconds[theirs] / seconds[ours]
+    ratio = seconds[f"transformers {theirs}"] / seconds[f"genret {ours}"]
     if least is None:
       done.append(reporting.Check(name=name, figure=ratio, unit="times"))
     else:
       done.append(reporting.at_least(name, ratio, least, unit="times"))
-  name = f"V={vocab_size:,} K={num_beams}: time of genret raw / unconstrained"
+  name = f"{prefix} time of genret raw / unconstrained"
   cost = seconds["genret raw"] / seconds["genret unconstrained"]
   return [*done, reporting.at_most(name, cost, 1.05, unit="times")]
 
