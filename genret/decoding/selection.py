@@ -171,7 +171,9 @@ def scores_of(
     if axis is not None:
       parts = jax.lax.all_gather(total, axis)  # [parts, B, K]
       total = jax.nn.logsumexp(parts, axis=0)
-  scores = chosen - _along(total, following.parents)[..., None]
+  if not one_each:
+    total = _along(total, following.parents)
+  scores = chosen - total[..., None]
   scores = jnp.where(following.symbols == PAD, 0.0, scores)
   return jnp.where(following.allowed, scores, -jnp.inf)
 
@@ -179,6 +181,8 @@ def scores_of(
 def _chosen(
   logits: Float[Array, "B K V"], following: Children
 ) -> Float[Array, "B S W"]:
+  if following.parents.shape[1] == logits.shape[1]:
+    return _along(logits, following.symbols)
   batch = jnp.arange(logits.shape[0])[:, None, None]
   where = (batch, following.parents[..., None], following.symbols)
   return logits.at[where].get(mode="promise_in_bounds")

@@ -6,7 +6,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 # From so many scores a query on, looking at whole blocks first pays.
-_MANY = 1 << 14
+_MANY = 1 << 15
 
 
 def top_k(

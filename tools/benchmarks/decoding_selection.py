@@ -2,8 +2,9 @@
 
 No model: the logits are random. The frontier at each level is what a search
 with such logits arrives at. A step is measured at every level but the first,
-also where no beam branches any more (a search leaves its loop there), against
-an unconstrained top-K over all symbols, and against STATIC.
+against an unconstrained top-K over all symbols, and against STATIC. Where no
+beam branches any more genret selects nothing; what is measured there is what
+it does instead, the scoring of the forced symbols.
 """
 
 import dataclasses
@@ -16,10 +17,11 @@ import decoding_docids
 import decoding_peers
 import flax.struct
 import jax
+import jax.numpy as jnp
 import numpy as np
 import reporting
 
-from genret.decoding import selection
+from genret.decoding import forced, selection
 from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.selection import Frontier
 from genret.decoding.trie import Trie
@@ -160,6 +162,12 @@ def select(
 _genret = jax.jit(select, static_argnums=(3, 4))
 
 
+@jax.jit
+def _forced(trie: DeviceTrie, logits: jax.Array, beams: Frontier, t: int):
+  symbols = jnp.take(trie.docids(beams.states), jnp.array([t]), axis=2)
+  return forced.log_probabilities(_Logits(), logits[:, :, None], symbols, t=t)
+
+
 def _measured(
   trie: DeviceTrie, steps: Mapping[str, Step], *, case: Case, num_beams: int
 ) -> dict[str, float]:
@@ -173,6 +181,8 @@ def _measured(
     if t:
       calls = {name: (step, t, logits, beams) for name, step in steps.items()}
       calls["genret"] = (_genret, trie, logits, beams, t, num_beams)
+      if not (beams.states >= 0).any():
+        calls["genret"] = (_forced, trie, logits, beams, t)
       for name, milliseconds in _medians(calls).items():
         taken.setdefault(name, []).append(milliseconds)
     beams = _genret(trie, logits, beams, t, num_beams)
