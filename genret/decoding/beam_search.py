@@ -58,10 +58,9 @@ def beam_search(
   """Finds the docids a decoder thinks best, level by level of the trie.
 
   At every level the `num_beams` best prefixes are kept; of equal ones the
-  lexicographically smaller. With at least as many beams as docids nothing is
-  dropped, and the result is the exhaustive ranking. A docid that ended keeps
-  its score and its place among the others. A docid whose log-probability is
-  -inf is not returned.
+  lexicographically smaller. With at least as many beams as docids the result
+  is the exhaustive ranking. A docid that ended keeps its score. A docid whose
+  log-probability is -inf is not returned.
 
   Args:
     decoder: the model; a pytree.
@@ -91,12 +90,7 @@ def beam_search(
       decoder, hidden, following, t=t, scoring=scoring, axis=axis
     )
     beams = selection.select(
-      trie,
-      beams,
-      following,
-      scores=scores,
-      num_beams=kept,
-      lookahead=lookahead,
+      trie, beams, following, scores=scores, num_beams=kept, lookahead=lookahead
     )
     return _resting(beams) if scoring == "renormalised" else beams
 
@@ -109,19 +103,23 @@ def beam_search(
     unrolled=plan.unrolled,
     length=trie.length,
   )
-  if scoring == "raw" and plan.unrolled < trie.length:
+  longest = trie.length - plan.unrolled
+  if scoring == "raw" and longest:
+    rows = trie.docids(beams.states)
     beams = forced.score_tails(
-      decoder,
-      cache,
-      beams,
-      rows=trie.docids(beams.states),
-      t=t,
-      longest=trie.length - plan.unrolled,
+      decoder, cache, beams, rows=rows, t=t, longest=longest
     )
   if lookahead is not None:
-    states, _ = trie.local(beams.states)
-    beams = beams.replace(scores=lookahead.keys(beams.scores, states))
+    beams = _reordered(beams, trie, lookahead)
   return ranked(beams, num_beams)
+
+
+def _reordered(
+  beams: Frontier, trie: DeviceTrie, lookahead: Lookahead
+) -> Frontier:
+  """Scores whole docids as their prefixes were ranked."""
+  states, _ = trie.local(beams.states)
+  return beams.replace(scores=lookahead.keys(beams.scores, states))
 
 
 def check(num_beams: int, scoring: str = "raw") -> None:

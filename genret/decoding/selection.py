@@ -239,9 +239,10 @@ def select(
   edges = _along(following.edges, span) + best % width
   states = _below(trie, _along(parents_states, span), edges)
   keys = _flat(keys, best)
+  found = keys > -jnp.inf
   kept = Frontier(
-    states=jnp.where(keys > -jnp.inf, trie.numbered(states), ~0),
-    scores=keys if lookahead is None else _flat(totals, best),
+    states=jnp.where(found, trie.numbered(states), ~0),
+    scores=jnp.where(found, _flat(totals, best), -jnp.inf),
     parents=_along(following.parents, span),
     symbols=_flat(following.symbols, best),
   )

@@ -78,6 +78,7 @@ def test_all_documents_are_ranked_by_both(toy, trie, searched):
   _, true = searched
   prior = np.random.default_rng(0).normal(size=(2, 150)).astype(np.float32)
   beams = look(toy, trie, 10 * prior, weight=0.5, num_beams=256)
+  assert beams.valid.sum(axis=1).tolist() == [trie.num_rows] * 2
   for b in range(2):
     for place in range(trie.num_rows):
       documents = trie.documents(beams.rows[b, place])
