@@ -26,12 +26,12 @@ def round_up(size: int) -> int:
 
   Sizes of device arrays are rounded so that tries of about the same size
   share a compiled search. Large ones are rounded less, since they are the
-  memory: to a multiple of 65,536 at most.
+  memory: to a multiple of 8,192 at most.
 
   >>> [round_up(n) for n in (0, 1, 31, 33, 100, 1000, 8_800_000)]
-  [1, 1, 31, 34, 100, 1024, 8847360]
+  [1, 1, 31, 34, 100, 1024, 8806400]
   """
-  step = 1 << min(max(0, size.bit_length() - 5), 16)
+  step = 1 << min(max(0, size.bit_length() - 5), 13)
   return max(1, -(-size // step) * step)
 
 

@@ -15,8 +15,8 @@ CODES = np.array([[2, 3, 1, 0], [2, 3, 5, 1], [2, 4, 2, 1], [4, 3, 1, 0]])
 def test_sizes_are_rounded_up_by_a_sixteenth_at_most(size):
   rounded = device_trie.round_up(size)
   assert max(size, 1) <= rounded <= max(size * 17 / 16, 1)
-  assert bin(rounded).count("1") <= 5 or rounded % 65_536 == 0
-  assert rounded - max(size, 1) < 65_536
+  assert bin(rounded).count("1") <= 5 or rounded % 8_192 == 0
+  assert rounded - max(size, 1) < 8_192
   assert device_trie.round_up(rounded) == rounded
 
 
