@@ -1,8 +1,14 @@
 """Settings for all tests: CPU, TensorFlow's own messages off, honest skips."""
 
+import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -26,6 +32,32 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector):
   _refuse_skip((yield).get_result())
+
+
+@pytest.fixture(scope="session")
+def on_eight_devices():
+  """Runs a script in a process that sees eight devices; what it reported.
+
+  The script stands beside the tests, and prints JSON as its last line.
+  """
+
+  def run(script):
+    found = subprocess.run(
+      [sys.executable, str(script)],
+      env=os.environ
+      | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(ROOT),
+      },
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout.splitlines()[-1])
+
+  return run
 
 
 @pytest.fixture(scope="module")

@@ -30,11 +30,10 @@ from genret.decoding import beam_search, device_trie
 from genret.decoding.beam_search import Beams
 from genret.decoding.decoder import Decoder, Encoded
 from genret.decoding.selection import Scoring
-from genret.decoding.top_k import top_k
+from genret.decoding.top_k import BLOCK, blocks, top_k
 from genret.decoding.trie import Trie
 
 CHUNK = 1 << 14
-_BLOCK = 128  # scores of which `top_k` takes the maximum first
 
 # What a place of a chunk is. The last chunk of a part goes back over symbols
 # of the one before it, so that no slice of the head reaches beyond its end.
@@ -219,8 +218,8 @@ def _width(part_width: int, chunk: int) -> int:
   (14336, 1000, 7)
   """
   chunks = -(-part_width // chunk)
-  blocks = -(-part_width // (chunks * _BLOCK))
-  return min(blocks * _BLOCK, chunk, part_width)
+  width = -(-part_width // (chunks * BLOCK)) * BLOCK
+  return min(width, chunk, part_width)
 
 
 def _firsts(chunks: int, width: int, part_width: int) -> Int[np.ndarray, "C"]:
@@ -326,10 +325,7 @@ def _best(
       recall_target=recall_target,
       reduction_input_size_override=among,
     )
-  batch, width = scores.shape
-  missing = [(0, 0), (0, -width % _BLOCK)]
-  scores = jnp.pad(scores, missing, constant_values=-jnp.inf)
-  return top_k(scores.reshape(batch, -1, _BLOCK), k)
+  return top_k(blocks(scores), k)
 
 
 def ranked(found: Found, index: AtomicIndex, num_beams: int) -> Beams:

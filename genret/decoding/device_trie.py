@@ -161,7 +161,7 @@ class DeviceTrie:
       symbol=grown(trie.symbol),
       child=grown(trie.child),
       indptr=grown(trie.indptr, "edge"),
-      root=jax.device_put(np.int32(0 if trie.num_rows > 1 else ~0)),
+      root=jax.device_put(np.int32(trie.root)),
       levels=levels(trie, round_up=round_up),
     )
 

@@ -30,8 +30,6 @@ HOTTEST = 1e6
 # nothing becomes nan; the pad is then written, and the sample ends.
 _LEAST = float(jnp.finfo(jnp.float32).min)
 
-_WIDTH = 128  # of a block; heads are padded to a multiple of it
-
 
 @flax.struct.dataclass(kw_only=True)
 class Samples:
@@ -220,7 +218,7 @@ def best(
     pad. Places that are not needed are at -inf.
   """
   batch, slots, vocab_size = logits.shape
-  parts = blocks(logits)
+  parts = top_k_lib.blocks(logits)
   values, symbols = top_k_lib.top_k(
     parts.reshape(-1, *parts.shape[2:]), min(k + 1, vocab_size)
   )
@@ -229,25 +227,6 @@ def best(
   kept = real & (jnp.cumsum(real, axis=-1) <= k)
   values = jnp.where(kept, values, -jnp.inf)
   return values.reshape(batch, slots, -1), symbols.reshape(batch, slots, -1)
-
-
-def blocks(
-  logits: Float[Array, "B S V"], least: int = 1
-) -> Float[Array, "B S G W"]:
-  """Splits the symbols into blocks; places beyond the last are at -inf.
-
-  >>> blocks(jnp.zeros((1, 1, 300))).shape
-  (1, 1, 3, 128)
-
-  Args:
-    logits: of all symbols.
-    least: at least so many places for each slot.
-  """
-  vocab_size = logits.shape[-1]
-  places = -(-max(vocab_size, least) // _WIDTH) * _WIDTH
-  missing = [(0, 0), (0, 0), (0, places - vocab_size)]
-  logits = jnp.pad(logits, missing, constant_values=-jnp.inf)
-  return logits.reshape(*logits.shape[:2], -1, _WIDTH)
 
 
 def _from_all(
@@ -262,7 +241,7 @@ def _from_all(
   The same distribution as one draw from V, for G + W random numbers instead
   of V of them, which a CPU takes longer to make than a small model its logits.
   """
-  parts = blocks(logits)  # [B, S, G, W]
+  parts = top_k_lib.blocks(logits)  # [B, S, G, W]
   first = parts[:, :, 0, PAD + 1 :]
   greatest = parts.max(axis=-1).at[:, :, 0].set(first.max(axis=-1))
   greatest = greatest.max(axis=-1, initial=_LEAST)[..., None, None]
@@ -276,11 +255,11 @@ def _from_all(
   pair = jax.vmap(jax.random.split, out_axes=1)(keys)
   block = _categorical(pair[0], jnp.log(totals), num)[..., None]
   chosen = jnp.take_along_axis(parts, block, axis=2)  # [B, S, num, W]
-  symbols = block * _WIDTH + jnp.arange(_WIDTH)
+  symbols = block * top_k_lib.BLOCK + jnp.arange(top_k_lib.BLOCK)
   chosen = jnp.where(symbols == PAD, -jnp.inf, chosen - greatest)
-  chosen = (chosen / temperature).reshape(len(chosen), -1, _WIDTH)
+  chosen = (chosen / temperature).reshape(len(chosen), -1, top_k_lib.BLOCK)
   place = _categorical(pair[1], chosen, 1).reshape(block.shape)
-  return (block * _WIDTH + place)[..., 0]
+  return (block * top_k_lib.BLOCK + place)[..., 0]
 
 
 def _categorical(

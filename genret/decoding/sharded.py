@@ -137,8 +137,7 @@ def _part(rows: np.ndarray, vocab_size: int) -> dict[str, np.ndarray | int]:
       "root": 0,
     }
   trie = Trie.build(rows, vocab_size)
-  root = 0 if trie.num_rows > 1 else ~0
-  return {name: getattr(trie, name) for name in _GROWN} | {"root": root}
+  return {name: getattr(trie, name) for name in (*_GROWN, "root")}
 
 
 def _stacked(arrays: list[np.ndarray], mode: str = "constant") -> np.ndarray:

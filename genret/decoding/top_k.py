@@ -8,6 +8,8 @@ from jaxtyping import Float, Int
 # From so many scores a query on, looking at whole blocks first pays.
 _MANY = 1 << 15
 
+BLOCK = 128  # scores of a block; heads are padded to a multiple of it
+
 
 def top_k(
   scores: Float[Array, "B S W"], k: int
@@ -38,3 +40,22 @@ def top_k(
   best, at = jax.lax.top_k(few.reshape(batch, -1), k)
   block = jnp.take_along_axis(chosen, at // width, axis=-1)
   return best, block * width + at % width
+
+
+def blocks(
+  scores: Float[Array, "*B V"], least: int = 1
+) -> Float[Array, "*B G W"]:
+  """Splits the last axis into blocks of 128; places beyond it are at -inf.
+
+  >>> blocks(jnp.zeros((1, 300))).shape
+  (1, 3, 128)
+
+  Args:
+    scores: of all symbols.
+    least: at least so many places.
+  """
+  num_scores = scores.shape[-1]
+  places = -(-max(num_scores, least) // BLOCK) * BLOCK
+  missing = [(0, 0)] * (scores.ndim - 1) + [(0, places - num_scores)]
+  scores = jnp.pad(scores, missing, constant_values=-jnp.inf)
+  return scores.reshape(*scores.shape[:-1], -1, BLOCK)

@@ -108,6 +108,11 @@ class Trie:
     return self.rows.shape[0]
 
   @property
+  def root(self) -> int:
+    """State of the empty prefix: node 0, or ~0 if there is but one docid."""
+    return 0 if self.num_rows > 1 else ~0
+
+  @property
   def num_documents(self) -> int:
     """N, the number of documents."""
     return self.order.shape[0]

@@ -18,7 +18,7 @@ from genret.core.errors import UserError
 from genret.decoding.beam_search import check
 from genret.decoding.decoder import Decoder, Encoded
 from genret.decoding.loop import walk
-from genret.decoding.sampling import blocks
+from genret.decoding.top_k import blocks
 
 # The columns by which a head is padded have logits of -1e9 or so: no sequence
 # of symbols is below this.

@@ -1,9 +1,5 @@
 """A head in eight parts is searched as one, and never put together."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,21 +8,8 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def report():
-  found = subprocess.run(
-    [sys.executable, str(HERE / "atomic_sharded_searches.py")],
-    env=os.environ
-    | {
-      "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-      "JAX_PLATFORMS": "cpu",
-      "PYTHONPATH": str(HERE.parents[1]),
-    },
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert found.returncode == 0, found.stderr
-  return json.loads(found.stdout.splitlines()[-1])
+def report(on_eight_devices):
+  return on_eight_devices(HERE / "atomic_sharded_searches.py")
 
 
 def test_eight_devices_find_what_one_finds(report):

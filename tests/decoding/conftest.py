@@ -77,6 +77,25 @@ class ToyDecoder:
     return np.tanh(np.asarray(query) + position[t] + mixed) @ head
 
 
+@flax.struct.dataclass(kw_only=True)
+class Chain:
+  """The next symbol depends on the last alone; says when it is asked."""
+
+  table: jax.Array  # [V, V]
+  asked: object = flax.struct.field(pytree_node=False, default=None)
+
+  def start(self, encoded):
+    return ()
+
+  def step(self, cache, parents, symbols, t):
+    if self.asked:
+      jax.debug.callback(self.asked, t)
+    return jnp.log(self.table[symbols]), cache
+
+  def logits(self, hidden, t):
+    return hidden
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Slow:
   """What the slow search found, and how clear its decisions were."""
@@ -151,6 +170,7 @@ def on_host(function, *static):
 def toy():
   """The toy decoder, its queries, and the jitted searches."""
   return SimpleNamespace(
+    chain=Chain,
     decoder=toy_decoder,
     queries=queries,
     slow_search=slow_search,

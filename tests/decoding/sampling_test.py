@@ -2,7 +2,6 @@
 
 import collections
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -183,29 +182,10 @@ def test_one_sample_of_one_symbol(toy):
   assert samples.symbols.all()
 
 
-@flax.struct.dataclass(kw_only=True)
-class Chain:
-  """The next symbol depends on the last alone; says when it is asked."""
-
-  table: jax.Array  # [V, V]
-  asked: object = flax.struct.field(pytree_node=False, default=None)
-
-  def start(self, encoded):
-    return ()
-
-  def step(self, cache, parents, symbols, t):
-    if self.asked:
-      jax.debug.callback(self.asked, t)
-    return jnp.log(self.table[symbols]), cache
-
-  def logits(self, hidden, t):
-    return hidden
-
-
 @pytest.mark.parametrize("top_k", [None, 2])
-def test_by_hand_pad_is_never_drawn_and_keeps_its_share(top_k):
+def test_by_hand_pad_is_never_drawn_and_keeps_its_share(toy, top_k):
   """P(0) = .9; of the rest the ends are .06, the others .04."""
-  chain = Chain(table=jnp.array([[0.9, 0.06, 0.04]] * 3))
+  chain = toy.chain(table=jnp.array([[0.9, 0.06, 0.04]] * 3))
   samples = drawn(
     chain, jnp.zeros((1, 1)), keys(1), num_samples=9, length=2, top_k=top_k
   )
@@ -218,8 +198,8 @@ def test_by_hand_pad_is_never_drawn_and_keeps_its_share(top_k):
 
 
 @pytest.mark.parametrize("top_k", [None, 2])
-def test_where_only_the_pad_is_possible_a_sample_ends(top_k):
-  chain = Chain(table=jnp.array([[0, 0, 1.0], [0, 0, 0], [1, 0, 0]]))
+def test_where_only_the_pad_is_possible_a_sample_ends(toy, top_k):
+  chain = toy.chain(table=jnp.array([[0, 0, 1.0], [0, 0, 0], [1, 0, 0]]))
   samples = drawn(
     chain, jnp.zeros((1, 1)), keys(1), num_samples=2, length=3, top_k=top_k
   )
@@ -227,10 +207,10 @@ def test_where_only_the_pad_is_possible_a_sample_ends(top_k):
   assert samples.log_probabilities.tolist() == [[0.0] * 2]
 
 
-def test_the_walk_ends_when_all_have_ended():
+def test_the_walk_ends_when_all_have_ended(toy):
   table = jnp.array([[0, 0, 1.0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]])
   asked = []
-  chain = Chain(table=table, asked=lambda t: asked.append(int(t)))
+  chain = toy.chain(table=table, asked=lambda t: asked.append(int(t)))
   samples = drawn(chain, jnp.zeros((2, 1)), keys(), num_samples=3, length=9)
   jax.effects_barrier()
   assert samples.symbols.tolist() == [[[2, 3, 1] + [0] * 6] * 3] * 2

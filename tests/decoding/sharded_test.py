@@ -1,9 +1,5 @@
 """A trie in eight parts is searched as one."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +11,8 @@ from genret.decoding import sharded
 HERE = Path(__file__).parent
 
 
-def test_eight_devices_find_what_one_finds():
-  found = subprocess.run(
-    [sys.executable, str(HERE / "sharded_searches.py")],
-    env=os.environ
-    | {
-      "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-      "JAX_PLATFORMS": "cpu",
-      "PYTHONPATH": str(HERE.parents[1]),
-    },
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert found.returncode == 0, found.stderr
-  report = json.loads(found.stdout.splitlines()[-1])
+def test_eight_devices_find_what_one_finds(on_eight_devices):
+  report = on_eight_devices(HERE / "sharded_searches.py")
   [(parts, rows, _)] = report["shards"]
   assert parts == 1 and rows < 40  # an eighth of 150 docids, not all
   for case in report["cases"]:

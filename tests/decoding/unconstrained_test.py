@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -112,29 +111,10 @@ def test_equal_scores_stand_in_the_order_of_the_sequences(toy):
   np.testing.assert_allclose(np.exp(found.scores), 1 / 64, rtol=1e-5)
 
 
-@flax.struct.dataclass(kw_only=True)
-class Chain:
-  """The next symbol depends on the last alone; says when it is asked."""
-
-  table: jax.Array  # [V, V]
-  asked: object = flax.struct.field(pytree_node=False, default=None)
-
-  def start(self, encoded):
-    return ()
-
-  def step(self, cache, parents, symbols, t):
-    if self.asked:
-      jax.debug.callback(self.asked, t)
-    return jnp.log(self.table[symbols]), cache
-
-  def logits(self, hidden, t):
-    return hidden
-
-
-def test_a_finished_sequence_keeps_its_place_by_hand():
+def test_a_finished_sequence_keeps_its_place_by_hand(toy):
   """The end at once has .4; 2 has .6, then the end or 2 with .5 each."""
   asked = []
-  chain = Chain(
+  chain = toy.chain(
     table=jnp.array([[0, 0.4, 0.6], [0, 0, 0], [0, 0.5, 0.5]]),
     asked=lambda t: asked.append(int(t)),
   )
@@ -145,9 +125,9 @@ def test_a_finished_sequence_keeps_its_place_by_hand():
   assert sorted(asked) == [0, 1, 2]
 
 
-def test_the_walk_ends_when_all_have_ended():
+def test_the_walk_ends_when_all_have_ended(toy):
   asked = []
-  chain = Chain(
+  chain = toy.chain(
     table=jnp.array([[0, 0.4, 0.6], [0, 0, 0], [0, 1, 0]]),
     asked=lambda t: asked.append(int(t)),
   )
@@ -158,8 +138,8 @@ def test_the_walk_ends_when_all_have_ended():
   assert sorted(asked) == [0, 1]
 
 
-def test_pad_is_never_written_however_likely():
-  chain = Chain(table=jnp.array([[0.9, 0.06, 0.04]] * 3))
+def test_pad_is_never_written_however_likely(toy):
+  chain = toy.chain(table=jnp.array([[0.9, 0.06, 0.04]] * 3))
   found = search(chain, jnp.zeros((1, 1)), length=1, num_beams=3)
   assert found.symbols.tolist() == [[[1], [2], [0]]]
   assert found.valid.tolist() == [[True, True, False]]

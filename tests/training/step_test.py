@@ -1,9 +1,5 @@
 """One optimizer step: it learns, counts, and does not depend on the mesh."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -43,22 +39,9 @@ def test_padded_batches_count_rows_with_a_target(batch):
   assert float(count_examples(padded)) == 7
 
 
-def test_a_sharded_step_equals_an_unsharded_one():
+def test_a_sharded_step_equals_an_unsharded_one(on_eight_devices):
   """Gradients and one SGD step to 1e-5, on 8 virtual devices."""
-  found = subprocess.run(
-    [sys.executable, str(HERE / "sharded_step.py")],
-    env=os.environ
-    | {
-      "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-      "JAX_PLATFORMS": "cpu",
-      "PYTHONPATH": str(HERE.parents[1]),
-    },
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert found.returncode == 0, found.stderr
-  report = json.loads(found.stdout.splitlines()[-1])
+  report = on_eight_devices(HERE / "sharded_step.py")
   assert report["devices"] == 8
   assert report["split"] > 0  # parameters really are in parts
   assert report["gradients"] < 1e-5

@@ -10,8 +10,6 @@ Figures of one machine mean little alone: read the ratios.
 
 import dataclasses
 import functools
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -119,7 +117,7 @@ class Head:
     name = f"{size} B={num_queries} K={num_beams}:"
     hidden = _normal(1, (num_queries, self._dim)) / self._dim**0.5
     programs = self._programs(hidden, num_beams)
-    seconds = _medians(
+    seconds = reporting.medians(
       {who: functools.partial(call, hidden) for who, call in programs.items()},
       repeats=repeats,
     )
@@ -249,19 +247,6 @@ def _shared(found: Beams, wanted: Beams) -> float:
     for finds, wants in zip(found.rows, wanted.rows, strict=True)
   ]
   return float(np.mean(shares))
-
-
-def _medians(calls: Calls, *, repeats: int) -> dict[str, float]:
-  """Returns median wall times of calls that take turns, all warmed up."""
-  times: dict[str, list[float]] = {name: [] for name in calls}
-  for call in calls.values():
-    call()
-  for _ in range(repeats):
-    for name, call in calls.items():
-      start = time.perf_counter()
-      call()
-      times[name].append(time.perf_counter() - start)
-  return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def _ratio(

@@ -7,8 +7,6 @@ choice that was made for speed stands beside the plain way of doing the same.
 
 import dataclasses
 import functools
-import statistics
-import time
 from collections.abc import Callable, Mapping
 
 import decoding_docids
@@ -43,10 +41,10 @@ def checks(
     documents: how many there are, instead of 100,000.
   """
   profile = Profile(documents or decoding_search.DOCUMENTS)
-  taken = _medians(profile.calls(), turns=15 if full else 7)
+  taken = reporting.medians(profile.calls(), repeats=15 if full else 7)
   return [
-    reporting.Check(name=f"profile: {name}", figure=figure, unit="ms")
-    for name, figure in taken.items()
+    reporting.Check(name=f"profile: {name}", figure=1000 * seconds, unit="ms")
+    for name, seconds in taken.items()
   ]
 
 
@@ -200,14 +198,3 @@ def _attend_positions_first(
   queries = _queries(hidden, keys.shape[3])
   scores = jnp.einsum("bkhqd,bkthd->bkhqt", queries, keys)
   return jnp.einsum("bkhqt,bkthd->bkhqd", jax.nn.softmax(scores), values)
-
-
-def _medians(calls: Calls, *, turns: int) -> dict[str, float]:
-  times: dict[str, list[float]] = {name: [] for name in calls}
-  for turn in range(turns + 1):
-    for name, call in calls.items():
-      start = time.perf_counter()
-      jax.block_until_ready(call())
-      if turn:  # the first compiles
-        times[name].append(1000 * (time.perf_counter() - start))
-  return {name: statistics.median(taken) for name, taken in times.items()}

@@ -9,7 +9,6 @@ docids that do not exist; they say what the constraint costs.
 import dataclasses
 import functools
 import os
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -90,7 +89,7 @@ def _compare(searches: "Searches", num_beams: int) -> list[reporting.Check]:
   """Lets every search with K beams take its turns."""
   calls = searches.calls(num_beams)
   before, start = _others_seconds(), time.perf_counter()
-  seconds = _medians(calls, repeats=ROUNDS)
+  seconds = reporting.medians(calls, repeats=ROUNDS)
   others = _others_seconds() - before
   others /= time.perf_counter() - start
   name = f"{searches.name} K={num_beams}:"
@@ -251,19 +250,6 @@ def _search_unconstrained(
   return unconstrained.search(
     stepper, stepper.encode(inputs), length=length, num_beams=num_beams
   )
-
-
-def _medians(calls: Calls, *, repeats: int) -> dict[str, float]:
-  """Returns median wall times of calls that take turns, all warmed up."""
-  times: dict[str, list[float]] = {name: [] for name in calls}
-  for call in calls.values():
-    call()
-  for _ in range(repeats):
-    for name, call in calls.items():
-      start = time.perf_counter()
-      call()
-      times[name].append(time.perf_counter() - start)
-  return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def _others_seconds() -> float:

@@ -8,8 +8,8 @@ it does instead, the scoring of the forced symbols.
 """
 
 import dataclasses
+import functools
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -179,30 +179,22 @@ def _measured(
     shape = (QUERIES, beams.scores.shape[1], case.vocab_size)
     logits = jax.device_put(random.standard_normal(shape, np.float32))
     if t:
-      calls = {name: (step, t, logits, beams) for name, step in steps.items()}
-      calls["genret"] = (_genret, trie, logits, beams, t, num_beams)
-      if not (beams.states >= 0).any():
-        calls["genret"] = (_forced, trie, logits, beams, t)
-      for name, milliseconds in _medians(calls).items():
-        taken.setdefault(name, []).append(milliseconds)
+      calls = {
+        name: functools.partial(step, t, logits, beams)
+        for name, step in steps.items()
+      }
+      selects = (beams.states >= 0).any()
+      calls["genret"] = (
+        functools.partial(_genret, trie, logits, beams, t, num_beams)
+        if selects
+        else functools.partial(_forced, trie, logits, beams, t)
+      )
+      for name, seconds in reporting.medians(
+        calls, repeats=20, limit=2.0
+      ).items():
+        taken.setdefault(name, []).append(1000 * seconds)
     beams = _genret(trie, logits, beams, t, num_beams)
   return {name: statistics.mean(levels) for name, levels in taken.items()}
-
-
-def _medians(calls: Mapping[str, tuple]) -> dict[str, float]:
-  """Lets calls take turns; the slower ones have fewer."""
-  times: dict[str, list[float]] = {name: [] for name in calls}
-  deadline = None
-  for turn in range(21):
-    for name, (call, *arguments) in calls.items():
-      start = time.perf_counter()
-      jax.block_until_ready(call(*arguments))
-      if turn:  # the first compiles
-        times[name].append(1000 * (time.perf_counter() - start))
-    deadline = deadline or time.perf_counter() + 2.0
-    if turn > 5 and time.perf_counter() > deadline:
-      break
-  return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def _name(case: Case) -> str:

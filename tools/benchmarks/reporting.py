@@ -3,11 +3,14 @@
 import dataclasses
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,33 @@ def median_seconds(call: Callable[[], object], *, repeats: int) -> float:
     call()
     times.append(time.perf_counter() - start)
   return statistics.median(times)
+
+
+def medians(
+  calls: Mapping[str, Callable[[], object]],
+  *,
+  repeats: int,
+  limit: float = math.inf,
+) -> dict[str, float]:
+  """Returns median wall times of calls that take turns, all warmed up.
+
+  Args:
+    calls: By name. What they return is waited for.
+    repeats: Rounds.
+    limit: Seconds after which six rounds are enough.
+  """
+  times: dict[str, list[float]] = {name: [] for name in calls}
+  for call in calls.values():
+    jax.block_until_ready(call())
+  deadline = time.perf_counter() + limit
+  for turn in range(repeats):
+    if turn >= 6 and time.perf_counter() > deadline:
+      break
+    for name, call in calls.items():
+      start = time.perf_counter()
+      jax.block_until_ready(call())
+      times[name].append(time.perf_counter() - start)
+  return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def finish(checks: Sequence[Check], *, packages: Sequence[str]) -> None:
