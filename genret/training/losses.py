@@ -1,10 +1,14 @@
 """The loss of a sequence-to-sequence step: cross-entropy and its extras."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
+import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 
@@ -40,6 +44,49 @@ class LossSums:
   z_loss: jax.Array
   weight: jax.Array
   correct: jax.Array
+
+
+def batch_sums(
+  model: nn.Module,
+  params: Any,
+  batch: Mapping[str, jax.Array],
+  *,
+  num_symbols: int,
+  loss: Loss,
+  key: jax.Array,
+  mesh: Mesh,
+) -> LossSums:
+  """Sums the loss of a batch of seqio's model features, with dropout.
+
+  Args:
+    model: A T5.
+    params: Its parameters.
+    batch: seqio's encoder-decoder features, packed or padded.
+    num_symbols: How many columns of the logits are real.
+    loss: The settings.
+    key: Of the dropout.
+    mesh: Where parameters and batch live.
+
+  Returns:
+    Sums over the batch's target symbols.
+  """
+  del mesh  # GSPMD places what the plain head computes.
+  logits = model.apply(
+    {"params": params},
+    batch["encoder_input_tokens"],
+    batch["decoder_input_tokens"],
+    encoder_segment_ids=batch.get("encoder_segment_ids"),
+    decoder_segment_ids=batch.get("decoder_segment_ids"),
+    deterministic=False,
+    rngs={"dropout": key},
+  )  # [B, T, V]
+  return cross_entropy(
+    logits,
+    batch["decoder_target_tokens"],
+    batch["decoder_loss_weights"],
+    num_symbols=num_symbols,
+    loss=loss,
+  )
 
 
 def cross_entropy(

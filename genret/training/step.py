@@ -152,21 +152,14 @@ class Program:
     """Returns the gradient of the mean loss, and the loss sums."""
 
     def mean_loss(params: Any) -> tuple[jax.Array, losses.LossSums]:
-      logits = self.model.apply(
-        {"params": params},
-        batch["encoder_input_tokens"],
-        batch["decoder_input_tokens"],
-        encoder_segment_ids=batch.get("encoder_segment_ids"),
-        decoder_segment_ids=batch.get("decoder_segment_ids"),
-        deterministic=False,
-        rngs={"dropout": key},
-      )  # [B, T, V]
-      sums = losses.cross_entropy(
-        logits,
-        batch["decoder_target_tokens"],
-        batch["decoder_loss_weights"],
+      sums = losses.batch_sums(
+        self.model,
+        params,
+        batch,
         num_symbols=self.num_symbols,
         loss=self.loss,
+        key=key,
+        mesh=self.mesh,
       )
       return sums.total / jnp.maximum(sums.weight, 1.0), sums
 
