@@ -1,0 +1,64 @@
+"""What a T5 of some configuration is made of, without making it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+
+from genret.models.sizes import T5Config
+from genret.models.t5 import T5
+
+PARTS = ("text embedding", "encoder", "decoder", "docid embedding", "head")
+
+
+def abstract(config: T5Config) -> dict[str, Any]:
+  """Returns the variables of a T5 as shapes; nothing is allocated.
+
+  Args:
+    config: of the model.
+
+  Returns:
+    What `T5(config).init` returns, `jax.ShapeDtypeStruct`s for arrays.
+  """
+  tokens = jax.ShapeDtypeStruct((1, 8), jnp.int32)
+  return flax.core.unfreeze(
+    jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)
+  )
+
+
+def part_of(path: str) -> str:
+  """Names the part of the model that a parameter belongs to.
+
+  >>> part_of("decoder/logits_dense/kernel")
+  'head'
+  >>> part_of("decoder/layers_0/mlp/wo/kernel")
+  'decoder'
+
+  Args:
+    path: of a parameter, its names joined by slashes.
+
+  Returns:
+    One of PARTS.
+  """
+  owned = {
+    "token_embedder": "text embedding",
+    "decoder/docid_embedder": "docid embedding",
+    "decoder/logits_dense": "head",
+  }
+  found = (part for start, part in owned.items() if path.startswith(start))
+  return next(found, path.split("/")[0])
+
+
+def count_by_part(params: Mapping[str, Any]) -> dict[str, int]:
+  """Counts the parameters of each part, in the order of PARTS.
+
+  Args:
+    params: a parameter tree, abstract or not.
+  """
+  counts = dict.fromkeys(PARTS, 0)
+  for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    counts[part_of(name)] += leaf.size
+  return counts
