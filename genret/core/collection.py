@@ -7,19 +7,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from genret.core import artifacts
+import numpy as np
+
+from genret.core import artifacts, json_lines
+from genret.core.docnos import Docnos, writing
 from genret.core.errors import ArtifactError, DataError, UserError, suggest
 
 STAGE = "prepare"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CORPUS = "corpus.jsonl"
+OFFSETS = "corpus.offsets.npy"
+DOCNOS = "docnos"
 QUERIES = "queries.jsonl"
 QRELS = "qrels"
 SUMMARY = "summary.json"
 QRELS_HEADER = ("query-id", "corpus-id", "score")
 SPLITS = ("train", "dev", "test")
-
-_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 Qrels = Mapping[str, Mapping[str, int]]  # query id -> docno -> grade
 
@@ -109,16 +112,30 @@ class Collection:
     return self.summary["documents"]
 
   @functools.cached_property
-  def docnos(self) -> tuple[str, ...]:
-    """The docnos, in corpus order; read once."""
-    return tuple(document.docno for document in self.documents())
+  def docnos(self) -> Docnos:
+    """The docnos, in corpus order, memory-mapped."""
+    return Docnos.load(self.root / DOCNOS)
 
-  def documents(self) -> Iterator[Document]:
-    """Yields the documents, in corpus order."""
-    for row in _rows(self.root / CORPUS):
+  def documents(self, rows: Iterable[int] | None = None) -> Iterator[Document]:
+    """Yields documents.
+
+    Args:
+      rows: those to read, in this order, counted from 0 in corpus order;
+        None for all. Ascending ones are read fastest.
+    """
+    path = self.root / CORPUS
+    if rows is None:
+      found = json_lines.read(path)
+    else:
+      found = json_lines.read_rows(path, self._offsets, rows)
+    for row in found:
       yield Document(
         docno=row["_id"], title=row.get("title", ""), text=row["text"]
       )
+
+  @functools.cached_property
+  def _offsets(self) -> np.ndarray:
+    return np.load(self.root / OFFSETS, mmap_mode="r").view(np.ndarray)
 
   def queries(self, split: str | None = None) -> Iterator[Query]:
     """Yields the queries, in file order.
@@ -127,7 +144,7 @@ class Collection:
       split: only those that are judged there, or None for all.
     """
     judged = None if split is None else self.qrels(split)
-    for row in _rows(self.root / QUERIES):
+    for row in json_lines.read(self.root / QUERIES):
       if judged is None or row["_id"] in judged:
         yield Query(query_id=row["_id"], text=row["text"])
 
@@ -178,18 +195,32 @@ class Collection:
 
 
 def write_corpus(folder: Path, documents: Iterable[Document]) -> int:
-  """Writes a collection's documents and counts them."""
-  rows = (
-    {"_id": document.docno, "title": document.title, "text": document.text}
-    for document in documents
-  )
-  return _write_rows(folder / CORPUS, rows)
+  """Writes a collection's documents and counts them.
+
+  Beside the documents stand their docnos and where each line begins. In
+  memory are 16 bytes a document, and no document.
+  """
+  (folder / DOCNOS).mkdir()
+  with writing(folder / DOCNOS) as add:
+
+    def rows() -> Iterator[dict[str, str]]:
+      for document in documents:
+        add(document.docno)
+        yield {
+          "_id": document.docno,
+          "title": document.title,
+          "text": document.text,
+        }
+
+    offsets = json_lines.write(folder / CORPUS, rows())
+  np.save(folder / OFFSETS, offsets)
+  return len(offsets) - 1
 
 
 def write_queries(folder: Path, queries: Iterable[Query]) -> int:
   """Writes a collection's queries and counts them."""
   rows = ({"_id": query.query_id, "text": query.text} for query in queries)
-  return _write_rows(folder / QUERIES, rows)
+  return len(json_lines.write(folder / QUERIES, rows)) - 1
 
 
 def write_qrels(folder: Path, split: str, qrels: Qrels) -> None:
@@ -224,25 +255,3 @@ def write(
   for split, judged in qrels.items():
     write_qrels(folder, split, judged)
   artifacts.write_json(folder / SUMMARY, summary)
-
-
-def _write_rows(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
-  count = 0
-  with open(path, "w", encoding="utf-8", newline="\n") as file:
-    for row in rows:
-      file.write(_encode(row) + "\n")
-      count += 1
-  return count
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-  with open(path, encoding="utf-8", newline="\n") as file:
-    for number, line in enumerate(file, start=1):
-      try:
-        yield json.loads(line)
-      except ValueError as error:
-        raise DataError(
-          f"broken JSON ({error}); make the collection anew",
-          path=path,
-          line=number,
-        ) from error

@@ -89,6 +89,8 @@ class EmbeddingStore:
         f" collection has {len(docnos):,}: they are of another collection."
         " Embed this one with `genret embed`."
       )
+    if self.docnos == docnos:  # arrays, mostly; quicker than pair by pair
+      return self.vectors
     pairs = zip(self.docnos, docnos, strict=True)
     for row, (ours, theirs) in enumerate(pairs):
       if ours != theirs:

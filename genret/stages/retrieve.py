@@ -76,7 +76,7 @@ def run(
   retriever = Retriever.load(
     model_dir, checkpoint=config.checkpoint, scoring=config.scoring
   )
-  if tuple(retriever.table.docnos) != collection.docnos:
+  if retriever.table.docnos != collection.docnos:
     raise UserError(
       f"The model in {model_dir} indexes other documents than those of"
       f" {collection.name} in {collection.root}."

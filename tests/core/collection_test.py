@@ -22,7 +22,11 @@ QRELS = {
 
 @pytest.fixture
 def opened(tmp_path):
-  recipe = Recipe(stage="prepare", arguments={"name": "toy"})
+  recipe = Recipe(
+    stage="prepare",
+    arguments={"name": "toy"},
+    format_version=collection.FORMAT_VERSION,
+  )
   with artifacts.building(tmp_path / "out", recipe) as draft:
     collection.write(draft, documents=DOCUMENTS, queries=QUERIES, qrels=QRELS)
   return Collection.open(tmp_path / "out")
@@ -36,6 +40,7 @@ def test_what_was_written_is_read(opened):
   assert opened.qrels("test") == QRELS["test"]
   assert opened.splits == ("train", "test")
   assert opened.docnos == ("d1", "d2")
+  assert list(opened.documents([1, 0, 1])) == [DOCUMENTS[i] for i in (1, 0, 1)]
   assert opened.docnos is opened.docnos
   assert opened.num_documents == 2
   assert opened.identity == artifacts.identity(opened.root)
@@ -102,3 +107,11 @@ def test_damaged_qrels_name_the_line(opened):
 def test_a_folder_that_is_not_prepared(tmp_path):
   with pytest.raises(ArtifactError, match="genret prepare"):
     Collection.open(tmp_path)
+
+
+def test_a_folder_of_an_older_format(tmp_path):
+  recipe = Recipe(stage="prepare", arguments={"name": "toy"})
+  with artifacts.building(tmp_path / "old", recipe) as draft:
+    (draft / "corpus.jsonl").write_text("")
+  with pytest.raises(ArtifactError, match="version 1; .* Make it anew"):
+    Collection.open(tmp_path / "old")

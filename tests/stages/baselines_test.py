@@ -25,7 +25,11 @@ CONFIG = BaselinesConfig(
 def make(folder, splits):
   """Write a collection where each topic has a document and three questions."""
   asked = {"train": "Who saw the {} first?", "dev": "Any {}?", "test": "A {}?"}
-  recipe = artifacts.Recipe(stage="prepare", arguments={"name": folder.name})
+  recipe = artifacts.Recipe(
+    stage="prepare",
+    arguments={"name": folder.name},
+    format_version=collection.FORMAT_VERSION,
+  )
   with artifacts.building(folder, recipe) as draft:
     collection.write(
       draft,

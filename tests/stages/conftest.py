@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genret.core import artifacts
-from genret.core.collection import Collection, write
+from genret.core.collection import FORMAT_VERSION, Collection, write
 from genret.corpora import embedded
 from genret.docids import atomic, naive, semantic
 from genret.embeddings import store
@@ -37,7 +37,11 @@ def collection(tmp_path_factory) -> Collection:
   }
   asked = set().union(*qrels.values())
   root = tmp_path_factory.mktemp("squad-64") / "collection"
-  recipe = artifacts.Recipe(stage="prepare", arguments={"name": "squad-64"})
+  recipe = artifacts.Recipe(
+    stage="prepare",
+    arguments={"name": "squad-64"},
+    format_version=FORMAT_VERSION,
+  )
   with artifacts.building(root, recipe) as folder:
     write(
       folder,

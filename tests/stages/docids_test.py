@@ -28,7 +28,11 @@ def same_for_all(docnos, *, embeddings=None, seed=0):
 
 @pytest.fixture
 def corpus(tmp_path):
-  recipe = Recipe(stage=collection.STAGE, arguments={"name": "toy"})
+  recipe = Recipe(
+    stage=collection.STAGE,
+    arguments={"name": "toy"},
+    format_version=collection.FORMAT_VERSION,
+  )
   documents = [
     Document(docno=f"d{i}", title="", text=f"text {i}") for i in range(COUNT)
   ]

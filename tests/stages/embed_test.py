@@ -19,7 +19,11 @@ COUNT = 2 * embed.BLOCK + 40
 
 
 def make_collection(folder, count=COUNT):
-  recipe = Recipe(stage=collection.STAGE, arguments={"count": count})
+  recipe = Recipe(
+    stage=collection.STAGE,
+    arguments={"count": count},
+    format_version=collection.FORMAT_VERSION,
+  )
   documents = (
     Document(docno=f"d{i}", title=f"title {i}", text="text " * (i % 7))
     for i in range(count)

@@ -19,7 +19,11 @@ QUERIES = [f"q{i}" for i in range(12)]
 
 @pytest.fixture
 def judged(tmp_path):
-  recipe = artifacts.Recipe(stage="prepare", arguments={"name": "toy"})
+  recipe = artifacts.Recipe(
+    stage="prepare",
+    arguments={"name": "toy"},
+    format_version=collection.FORMAT_VERSION,
+  )
   with artifacts.building(tmp_path / "toy", recipe) as folder:
     collection.write(
       folder,

@@ -88,7 +88,11 @@ def test_split_place_and_checkpoint_can_be_chosen(model, collection, tmp_path):
 def test_documents_of_another_collection_are_refused(
   model, collection, tmp_path
 ):
-  recipe = artifacts.Recipe(stage="prepare", arguments={"name": "other"})
+  recipe = artifacts.Recipe(
+    stage="prepare",
+    arguments={"name": "other"},
+    format_version=collections.FORMAT_VERSION,
+  )
   with artifacts.building(tmp_path / "other", recipe) as folder:
     collections.write(
       folder,

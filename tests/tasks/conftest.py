@@ -15,7 +15,11 @@ from genret.core.docid_table import DocidTable
 
 def write_collection(folder: Path, *, documents, queries, qrels) -> Collection:
   """Writes a collection artifact and opens it."""
-  recipe = artifacts.Recipe(stage="prepare", arguments={"name": folder.name})
+  recipe = artifacts.Recipe(
+    stage="prepare",
+    arguments={"name": folder.name},
+    format_version=collection.FORMAT_VERSION,
+  )
   with artifacts.building(folder, recipe) as draft:
     collection.write(draft, documents=documents, queries=queries, qrels=qrels)
   return Collection.open(folder)
