@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,8 +17,8 @@ from genret.corpora.source import (
   Stream,
   checked,
   columns,
-  decoded,
   grade,
+  json_object,
 )
 
 
@@ -86,31 +85,20 @@ def _rows(file: files.File) -> Iterator[files.Line]:
 
 
 def _document(value: bytes) -> Document:
-  row = _object(value)
+  row = json_object(value)
   return Document(
     docno=_id(row), title=_text(row, "title"), text=_text(row, "text")
   )
 
 
 def _query(value: bytes) -> Query:
-  row = _object(value)
+  row = json_object(value)
   return Query(query_id=_id(row), text=_text(row, "text"))
 
 
 def _judgement(value: bytes) -> Judgement:
   query_id, docno, relevance = columns(value, 3)
   return Judgement(query_id=query_id, docno=docno, grade=grade(relevance))
-
-
-def _object(value: bytes) -> dict[str, Any]:
-  text = decoded(value)
-  try:
-    row = json.loads(text)
-  except (ValueError, RecursionError) as error:
-    raise Fault("broken JSON", str(error)) from error
-  if not isinstance(row, dict):
-    raise Fault("broken JSON", f"an object is expected, not {text[:40]!r}")
-  return row
 
 
 def _id(row: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from genret.core.collection import CORPUS
 from genret.core.errors import ConfigError, DataError, suggest
-from genret.corpora import beir, embedded, files, irds, msmarco
+from genret.corpora import beir, embedded, files, irds, kilt, msmarco
 from genret.corpora.source import Source
 
 EMBEDDED = {"squad": embedded.squad}
@@ -18,15 +18,15 @@ def find(name: str) -> Callable[..., Source]:
 
   Args:
     name: "squad", the embedded one; "ir_datasets:ID"; or the path of a
-      folder or tar archive in the layout of BEIR or MS MARCO. A folder that
-      is called squad is given as ./squad.
+      folder or tar archive in the layout of BEIR, MS MARCO or KILT. A folder
+      that is called squad is given as ./squad.
 
   Returns:
     A function of `on_error` that opens the source.
 
   Raises:
     ConfigError: nothing has that name.
-    DataError: the folder has neither layout.
+    DataError: the folder has none of these layouts.
   """
   if name in EMBEDDED:
     return EMBEDDED[name]
@@ -44,8 +44,10 @@ def find(name: str) -> Callable[..., Source]:
     return functools.partial(beir.read, path)
   if msmarco.COLLECTION in names:
     return functools.partial(msmarco.read, path)
+  if kilt.KNOWLEDGE in names:
+    return functools.partial(kilt.read, path)
   raise DataError(
     f"holds neither {CORPUS} (BEIR's layout) nor {msmarco.COLLECTION} (MS "
-    "MARCO's), plain or .gz",
+    f"MARCO's) nor {kilt.KNOWLEDGE} (KILT's), plain or .gz",
     path=path,
   )

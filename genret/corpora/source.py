@@ -1,6 +1,7 @@
 """What every reader returns, and the checks that all of them share."""
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Literal, TypeVar
@@ -8,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 from genret.core.collection import Document, Query
 from genret.core.errors import ConfigError, DataError, suggest
 from genret.corpora.files import Line
+from genret.corpora.seen import Seen
 
 OnError = Literal["raise", "skip"]
 T = TypeVar("T")
@@ -121,6 +123,18 @@ def decoded(value: bytes) -> str:
     ) from error
 
 
+def json_object(value: bytes) -> dict[str, Any]:
+  """Parses a line of JSON, or raises Fault where it is no object."""
+  text = decoded(value)
+  try:
+    row = json.loads(text)
+  except (ValueError, RecursionError) as error:
+    raise Fault("broken JSON", str(error)) from error
+  if not isinstance(row, dict):
+    raise Fault("broken JSON", f"an object is expected, not {text[:40]!r}")
+  return row
+
+
 def columns(value: bytes, count: int, *, sep: str | None = "\t") -> list[str]:
   r"""Splits a line into its columns, or raises Fault for another number.
 
@@ -159,55 +173,51 @@ class _Checks:
     self._documents = documents
     self._queries = queries
     self._skip = on_error == "skip"
-    self._docnos: set[str] | None = None
-    self._query_ids: set[str] | None = None
+    self._docnos: Seen | None = None
+    self._query_ids: Seen | None = None
     self._skipped: dict[str, Counter[str]] = {}
 
   def documents(self) -> Iterator[Document]:
-    docnos: set[str] = set()
+    docnos = Seen()
 
     def check(document: Document) -> None:
-      _check_id(document.docno, docnos)
+      _check_id(document.docno)
       _check_text(document.contents, "title and text are both empty")
+      _check_new(document.docno, docnos)
 
-    for document in self._passing("document", self._documents, check):
-      docnos.add(document.docno)
-      yield document
+    yield from self._passing("document", self._documents, check)
     self._docnos = docnos
 
   def queries(self) -> Iterator[Query]:
-    query_ids: set[str] = set()
+    query_ids = Seen()
 
     def check(query: Query) -> None:
-      _check_id(query.query_id, query_ids)
+      _check_id(query.query_id)
       _check_text(query.text, "the query has no words")
+      _check_new(query.query_id, query_ids)
 
-    for query in self._passing("query", self._queries, check):
-      query_ids.add(query.query_id)
-      yield query
+    yield from self._passing("query", self._queries, check)
     self._query_ids = query_ids
 
   def judgements(
     self, split: str, stream: Stream[Judgement]
   ) -> Iterator[Judgement]:
     query_ids, docnos = self._known_ids()
-    seen: set[tuple[str, str]] = set()
+    seen = Seen()
 
     def check(item: Judgement) -> None:
       if item.query_id not in query_ids:
         raise Fault("unknown query", f"no query has the id {item.query_id!r}")
       if item.docno not in docnos:
         raise Fault("unknown document", f"no document is {item.docno!r}")
-      if (item.query_id, item.docno) in seen:
+      if not seen.add(f"{item.query_id}\t{item.docno}"):  # ids have no tab
         raise Fault(
           "duplicate judgement",
           f"document {item.docno!r} was judged for query {item.query_id!r} "
           "further up",
         )
 
-    for item in self._passing(f"{split} judgement", stream, check):
-      seen.add((item.query_id, item.docno))
-      yield item
+    yield from self._passing(f"{split} judgement", stream, check)
 
   def skipped(self) -> dict[str, int]:
     return {
@@ -216,7 +226,7 @@ class _Checks:
       for kind, count in sorted(counts.items())
     }
 
-  def _known_ids(self) -> tuple[set[str], set[str]]:
+  def _known_ids(self) -> tuple[Seen, Seen]:
     if self._docnos is None:
       for _ in self.documents():
         pass
@@ -244,7 +254,7 @@ class _Checks:
     self._skipped[what] = counts
 
 
-def _check_id(found: str, seen: set[str]) -> None:
+def _check_id(found: str) -> None:
   if not found:
     raise Fault("missing _id", "the id is empty")
   if len(found.split()) != 1 or found != found.strip():
@@ -252,7 +262,11 @@ def _check_id(found: str, seen: set[str]) -> None:
       "white space in _id", f"{found!r}; TREC's files part columns by it"
     )
   _check_unicode(found)
-  if found in seen:
+
+
+def _check_new(found: str, seen: Seen) -> None:
+  """Notes an id whose item has no other fault; refuses it again."""
+  if not seen.add(found):
     raise Fault("duplicate _id", f"{found!r} stands further up as well")
 
 

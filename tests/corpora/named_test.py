@@ -3,7 +3,7 @@ import functools
 import pytest
 
 from genret.core.errors import ConfigError, DataError
-from genret.corpora import beir, embedded, irds, msmarco, named
+from genret.corpora import beir, embedded, irds, kilt, msmarco, named
 
 
 def test_the_embedded_collection():
@@ -21,6 +21,7 @@ def test_paths_are_told_by_what_they_hold(tmp_path):
   for name, marker, reader in (
     ("a", "corpus.jsonl.gz", beir.read),
     ("b", "collection.tsv", msmarco.read),
+    ("c", "kilt_knowledgesource.json.gz", kilt.read),
   ):
     (tmp_path / name).mkdir()
     (tmp_path / name / marker).write_bytes(b"")

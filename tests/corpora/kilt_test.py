@@ -1,0 +1,215 @@
+import gzip
+import json
+import tarfile
+
+import pytest
+
+from genret.core.collection import Document, Query
+from genret.core.errors import ConfigError, DataError
+from genret.corpora import kilt
+from genret.corpora.source import Judgement
+
+
+def lines(*rows):
+  return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+# In the form of the published files, `_id` and other keys included.
+PAGES = lines(
+  {
+    "_id": "290",
+    "wikipedia_id": "290",
+    "wikipedia_title": "A",
+    "text": [
+      "A\n",
+      "A is the first letter.\n",
+      "Section::::History.\n",
+      "BULLET::::- from aleph\n",
+      "\n",
+    ],
+    "anchors": [],
+    "categories": "Letters",
+  },
+  {"wikipedia_id": 303, "wikipedia_title": "Alabama", "text": ["A state."]},
+  {"wikipedia_id": "305", "wikipedia_title": "Achilles", "text": []},
+)
+TRAIN = lines(
+  {
+    "id": "t1",
+    "input": "which letter is first",
+    "output": [
+      {"answer": "A", "provenance": [{"wikipedia_id": "290", "title": "A"}]},
+      {"answer": "a"},
+      {"provenance": [{"wikipedia_id": "290"}, {"wikipedia_id": "303"}]},
+    ],
+  },
+  {"id": "t2", "input": "nobody knows", "output": [{"answer": "?"}]},
+)
+DEV = lines(
+  {
+    "id": 9,
+    "input": "whose heel",
+    "output": [{"provenance": [{"wikipedia_id": 305}]}],
+  }
+)
+FILES = {
+  "kilt_knowledgesource.json": PAGES,
+  "nq-train-kilt.jsonl": TRAIN,
+  "nq-dev-kilt.jsonl": DEV,
+  "nq-test_without_answers-kilt.jsonl": lines({"id": "x", "input": "y"}),
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+  folder = tmp_path / "toy"
+  folder.mkdir()
+  for name, content in FILES.items():
+    (folder / name).write_bytes(content)
+  return folder
+
+
+def everything(source):
+  return (
+    list(source.documents()),
+    list(source.queries()),
+    {split: list(read()) for split, read in source.qrels.items()},
+  )
+
+
+EXPECTED = (
+  [
+    Document(
+      docno="290",
+      title="A",
+      text="A is the first letter.\nHistory.\n- from aleph",
+    ),
+    Document(docno="303", title="Alabama", text="A state."),
+    Document(docno="305", title="Achilles", text=""),
+  ],
+  [
+    Query(query_id="9", text="whose heel"),
+    Query(query_id="t1", text="which letter is first"),
+    Query(query_id="t2", text="nobody knows"),
+  ],
+  {
+    "dev": [Judgement(query_id="9", docno="305", grade=1)],
+    "train": [
+      Judgement(query_id="t1", docno="290", grade=1),
+      Judgement(query_id="t1", docno="303", grade=1),
+    ],
+  },
+)
+
+
+def test_a_folder(root):
+  source = kilt.read(root)
+  assert everything(source) == EXPECTED
+  assert source.name == "toy"
+  assert list(source.origin()) == [
+    "dev.jsonl",
+    "kilt_knowledgesource.json",
+    "train.jsonl",
+  ]
+
+
+def test_gzipped_files(root):
+  for path in root.iterdir():
+    path.with_name(f"{path.name}.gz").write_bytes(
+      gzip.compress(path.read_bytes())
+    )
+    path.unlink()
+  assert everything(kilt.read(root)) == EXPECTED
+
+
+def test_an_archive(root):
+  path = root.parent / "packed.tar.gz"
+  with tarfile.open(path, "w:gz") as archive:
+    archive.add(root, arcname="inner")
+  assert everything(kilt.read(path)) == EXPECTED
+
+
+def test_a_task_is_chosen_where_there_are_several(root):
+  (root / "trex-dev-kilt.jsonl").write_bytes(DEV)
+  with pytest.raises(ConfigError, match="tasks nq, trex; choose one by the"):
+    kilt.read(root)
+  assert set(kilt.read(root, task="trex").qrels) == {"dev"}
+  with pytest.raises(ConfigError, match="no task 'trec'. Did you mean 'trex'"):
+    kilt.read(root, task="trec")
+
+
+def test_missing_files(root):
+  for path in root.glob("nq-*"):
+    path.unlink()
+  with pytest.raises(DataError, match="holds no TASK-SPLIT-kilt.jsonl"):
+    kilt.read(root)
+  (root / "kilt_knowledgesource.json").unlink()
+  with pytest.raises(DataError, match="holds no kilt_knowledgesource.json"):
+    kilt.read(root)
+
+
+def page(**changed):
+  whole = {"wikipedia_id": "9", "wikipedia_title": "t", "text": ["x"]}
+  return lines(whole | changed)
+
+
+def query(output, **changed):
+  return lines({"id": "t3", "input": "what", "output": output} | changed)
+
+
+# file, its bytes, the line at fault, the message
+FAULTS = {
+  "broken page": (0, PAGES + b"{", 4, "broken JSON"),
+  "text is no list": (0, page(text="x"), 1, "broken JSON: 'text' is not a l"),
+  "text of numbers": (0, page(text=[1]), 1, "broken JSON: 'text' is not a l"),
+  "no page id": (0, page(wikipedia_id=None), 1, "missing wikipedia_id"),
+  "page twice": (0, PAGES + page(wikipedia_id="290"), 4, "duplicate _id"),
+  "empty page": (0, page(wikipedia_title="", text=["\n"]), 1, "empty text"),
+  "broken task": (1, TRAIN + b"[]", 3, "broken JSON: an object"),
+  "no input": (1, query([], input=None), 1, "broken JSON: 'input' is None"),
+  "no id": (1, query([], id=""), 1, "missing id"),
+  "output is no list": (1, query("x"), 1, "broken JSON: 'output' is not a"),
+  "provenance is no object": (
+    1,
+    TRAIN + query([{"provenance": ["290"]}]),
+    3,
+    "broken JSON: 'provenance' is not a list of objects",
+  ),
+  "provenance without a page": (
+    1,
+    query([{"provenance": [{"title": "A"}]}]),
+    1,
+    "missing wikipedia_id",
+  ),
+  "unknown page": (
+    1,
+    query([{"provenance": [{"wikipedia_id": "1"}]}]),
+    1,
+    "unknown document: no document is '1'",
+  ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_names_file_and_line(root, fault):
+  which, content, line, message = FAULTS[fault]
+  path = root / list(FILES)[which]
+  path.write_bytes(content)
+  with pytest.raises(DataError) as error:
+    everything(kilt.read(root))
+  assert str(error.value).startswith(f"{path}:{line}: {message}")
+  everything(kilt.read(root, on_error="skip"))  # goes through
+
+
+def test_what_is_skipped_is_counted(root):
+  (root / "nq-train-kilt.jsonl").write_bytes(
+    TRAIN + b"[]\n" + query([{"provenance": [{"wikipedia_id": "1"}]}])
+  )
+  source = kilt.read(root, on_error="skip")
+  documents, _, judgements = everything(source)
+  assert (documents, judgements) == (EXPECTED[0], EXPECTED[2])
+  assert source.skipped() == {
+    "query: broken JSON": 1,
+    "train judgement: broken JSON": 1,
+    "train judgement: unknown document": 1,
+  }
