@@ -3,11 +3,11 @@
 Nothing here imports TensorFlow.
 """
 
-import array
 import dataclasses
-import functools
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from genret.core.collection import Collection
 from genret.core.errors import ConfigError
 from genret.core.text import Tokenizer
 
-_BATCH = 1024  # texts tokenised at a time
+BLOCK_TEXTS = 4096  # tokenised at a time
+_BATCH = 1024
+_SCANNED = 1 << 20  # numbers of a mapped array looked at at a time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,17 +35,22 @@ class Examples:
   >>> examples.num_truncated
   1
 
+  The arrays may be mapped from disk, and then be larger than memory: read
+  them in parts.
+
   Attributes:
     tokens: uint16 [S], the inputs of all examples, each ending with EOS.
     offsets: int64 [E + 1], where each begins, and where the last ends.
     documents: int32 [E], the document of each: its row in the collection.
     num_truncated: how many lost ids because they were too long.
+    folder: where the arrays are mapped from; None when in memory.
   """
 
   tokens: np.ndarray
   offsets: np.ndarray
   documents: np.ndarray
   num_truncated: int = 0
+  folder: Path | None = None
 
   @classmethod
   def collect(
@@ -59,24 +66,37 @@ class Examples:
     Returns:
       The examples, in order.
     """
-    tokens, lengths = array.array("H"), array.array("i")
-    documents = array.array("i")
-    num_truncated = 0
-    for document, ids in rows:
-      if not ids:
-        continue
-      num_truncated += len(ids) > input_length - 1
-      tokens.extend(ids[: input_length - 1])
-      tokens.append(Tokenizer.eos_id)
-      lengths.append(min(len(ids) + 1, input_length))
-      documents.append(document)
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(np.asarray(lengths), out=offsets[1:])
+    kept = [(document, ids) for document, ids in rows if len(ids)]
+    whole = np.fromiter((len(ids) for _, ids in kept), np.int64, len(kept))
+    all_ids = itertools.chain.from_iterable(ids for _, ids in kept)
+    flat = np.fromiter(all_ids, np.uint16, whole.sum())
+    lengths = np.minimum(whole, input_length - 1)
+    within = np.arange(len(flat)) - np.repeat(np.cumsum(whole) - whole, whole)
+    offsets = np.zeros(len(kept) + 1, np.int64)
+    np.cumsum(lengths + 1, out=offsets[1:])
+    tokens = np.empty(offsets[-1], np.uint16)
+    ends = offsets[1:] - 1
+    tokens[ends] = Tokenizer.eos_id
+    inner = np.ones(len(tokens), bool)
+    inner[ends] = False
+    tokens[inner] = flat[within < np.repeat(lengths, whole)]
     return cls(
-      tokens=np.asarray(tokens, np.uint16),
+      tokens=tokens,
       offsets=offsets,
-      documents=np.asarray(documents, np.int32),
-      num_truncated=num_truncated,
+      documents=np.fromiter((d for d, _ in kept), np.int32, len(kept)),
+      num_truncated=int((whole > lengths).sum()),
+    )
+
+  @classmethod
+  def joined(cls, blocks: Iterable["Examples"]) -> "Examples":
+    """Puts blocks of examples end to end, in memory."""
+    blocks = [cls.collect([], input_length=2), *blocks]
+    lengths = np.concatenate([block.lengths for block in blocks])
+    return cls(
+      tokens=np.concatenate([block.tokens for block in blocks]),
+      offsets=np.append(0, np.cumsum(lengths)),
+      documents=np.concatenate([block.documents for block in blocks]),
+      num_truncated=sum(block.num_truncated for block in blocks),
     )
 
   @property
@@ -84,14 +104,42 @@ class Examples:
     """E."""
     return len(self.documents)
 
-  @functools.cached_property
+  @property
   def lengths(self) -> np.ndarray:
-    """Ids of each input, int64 [E]."""
+    """Ids of each input, int64 [E], computed anew."""
     return np.diff(self.offsets)
+
+  @property
+  def longest(self) -> int:
+    """Ids of the longest input."""
+    return max(
+      int(np.diff(self.offsets[i : i + _SCANNED + 1]).max())
+      for i in range(0, self.num_examples, _SCANNED)
+    )
+
+  def num_covered(self, num_documents: int) -> int:
+    """Counts the documents, of so many, that have an example."""
+    covered = np.zeros(num_documents, bool)
+    for i in range(0, self.num_examples, _SCANNED):
+      covered[self.documents[i : i + _SCANNED]] = True
+    return int(covered.sum())
 
   def __getitem__(self, i: int) -> np.ndarray:
     """Returns the input of one example."""
     return self.tokens[self.offsets[i] : self.offsets[i + 1]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Texts:
+  """A block of texts and the document that each stands for.
+
+  Attributes:
+    documents: rows of the collection, B of them.
+    texts: what is tokenised, one a document; a document may come often.
+  """
+
+  documents: Sequence[int]
+  texts: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,16 +181,44 @@ class TaskConfig:
     """The split of the collection whose examples these are."""
     return "train"
 
-  def rows(
-    self, collection: Collection, tokenizer: Tokenizer
-  ) -> Iterator[tuple[int, Sequence[int]]]:
-    """Yields pairs of a document's row and the ids of an input for it."""
+  def texts(self, collection: Collection) -> Iterator[Texts]:
+    """Yields blocks of the texts that inputs are made of, in order."""
     raise NotImplementedError
+
+  def inputs(
+    self, rows: Iterable[tuple[int, Sequence[int]]]
+  ) -> Iterable[tuple[int, Sequence[int]]]:
+    """Makes inputs of tokenised texts: here, of each text one.
+
+    Args:
+      rows: pairs of a document's row and the ids of a text, without EOS.
+
+    Returns:
+      Pairs of a document's row and the ids of an input, without EOS.
+    """
+    return rows
+
+  def encode(
+    self, block: Texts, tokenizer: Tokenizer, *, input_length: int
+  ) -> Examples:
+    """Tokenises a block of texts; a function of its arguments alone.
+
+    Args:
+      block: what `texts` gave.
+      tokenizer: turns text into ids.
+      input_length: the most ids an input may have, EOS included.
+
+    Returns:
+      The examples of the block.
+    """
+    pairs = zip(block.documents, block.texts, strict=True)
+    rows = self.inputs(encode_texts(pairs, tokenizer))
+    return Examples.collect(rows, input_length=input_length)
 
   def examples(
     self, collection: Collection, tokenizer: Tokenizer, *, input_length: int
   ) -> Examples:
-    """Reads a collection and tokenises all inputs of this task.
+    """Reads a collection and tokenises all inputs of this task, in memory.
 
     Args:
       collection: what to read.
@@ -155,14 +231,20 @@ class TaskConfig:
     Raises:
       ConfigError: there is none.
     """
-    rows = self.rows(collection, tokenizer)
-    examples = Examples.collect(rows, input_length=input_length)
-    if not examples.num_examples:
+    examples = Examples.joined(
+      self.encode(block, tokenizer, input_length=input_length)
+      for block in self.texts(collection)
+    )
+    self.check_some(examples.num_examples, collection)
+    return examples
+
+  def check_some(self, num_examples: int, collection: Collection) -> None:
+    """Raises a ConfigError when a collection has no example of this task."""
+    if not num_examples:
       raise ConfigError(
         f"Task {self.name!r} finds no example in collection "
         f"{collection.name!r}. Its settings are {self}."
       )
-    return examples
 
   def content(self) -> dict[str, Any]:
     """Returns the settings that decide which examples there are."""
@@ -174,6 +256,24 @@ class TaskConfig:
     """Raises a ConfigError that names this task, unless all is right."""
     if not right:
       raise ConfigError(f"{type(self).__name__} {self.name!r}: {message}.")
+
+
+def in_blocks(pairs: Iterable[tuple[int, str]]) -> Iterator[Texts]:
+  """Gathers pairs of a document's row and a text into blocks.
+
+  >>> list(in_blocks([(0, "a"), (2, "b")]))
+  [Texts(documents=(0, 2), texts=('a', 'b'))]
+
+  Args:
+    pairs: taken as they are needed.
+
+  Yields:
+    BLOCK_TEXTS pairs a block, in order, and in the last what is left.
+  """
+  pairs = iter(pairs)
+  while block := list(itertools.islice(pairs, BLOCK_TEXTS)):
+    documents, texts = zip(*block, strict=True)
+    yield Texts(documents=documents, texts=texts)
 
 
 def encode_texts(

@@ -192,7 +192,7 @@ def row_lengths(
 
 
 def _check_fits(source: ExamplesSource, row: RowLengths) -> None:
-  docid, longest = source.table.length, int(source.examples.lengths.max())
+  docid, longest = source.table.length, source.examples.longest
   if docid > row.targets:
     raise ConfigError(
       f"Docids of {docid} symbols do not fit targets of length {row.targets}. "

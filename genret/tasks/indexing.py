@@ -5,7 +5,7 @@ Nothing here imports TensorFlow.
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import numpy as np
 
 from genret.core.artifacts import file_hash
 from genret.core.collection import Collection
-from genret.core.text import Tokenizer
+from genret.core.docnos import Docnos
+from genret.core.errors import DataError
 from genret.tasks import representations
-from genret.tasks.examples import TaskConfig, encode_texts
-from genret.tasks.synthetic import read_queries
+from genret.tasks.examples import TaskConfig, Texts, in_blocks
+from genret.tasks.synthetic import blocks_of_queries, unknown_docno
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,15 @@ class FirstP(TaskConfig):
     super().__post_init__()
     self.check(self.num_tokens > 0, "num_tokens must be at least 1")
 
-  def rows(
-    self, collection: Collection, tokenizer: Tokenizer
+  def texts(self, collection: Collection) -> Iterator[Texts]:
+    """Yields each document."""
+    return _documents(collection, title=self.title)
+
+  def inputs(
+    self, rows: Iterable[tuple[int, Sequence[int]]]
   ) -> Iterator[tuple[int, Sequence[int]]]:
     """Yields the head of each document."""
-    for row, ids in _documents(collection, tokenizer, title=self.title):
-      yield row, ids[: self.num_tokens]
+    return ((row, ids[: self.num_tokens]) for row, ids in rows)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,11 +83,15 @@ class DaQ(TaskConfig):
     )
     self.check(self.seed >= 0, "seed must be at least 0")
 
-  def rows(
-    self, collection: Collection, tokenizer: Tokenizer
+  def texts(self, collection: Collection) -> Iterator[Texts]:
+    """Yields each document."""
+    return _documents(collection, title=self.title)
+
+  def inputs(
+    self, rows: Iterable[tuple[int, Sequence[int]]]
   ) -> Iterator[tuple[int, Sequence[int]]]:
     """Yields the spans of each document."""
-    for row, ids in _documents(collection, tokenizer, title=self.title):
+    for row, ids in rows:
       for span in representations.spans(
         ids,
         count=self.num_spans,
@@ -111,13 +119,11 @@ class Sentences(TaskConfig):
     super().__post_init__()
     self.check(self.min_words > 0, "min_words must be at least 1")
 
-  def rows(
-    self, collection: Collection, tokenizer: Tokenizer
-  ) -> Iterator[tuple[int, Sequence[int]]]:
+  def texts(self, collection: Collection) -> Iterator[Texts]:
     """Yields the sentences of each document."""
-    return encode_texts(self._texts(collection), tokenizer)
+    return in_blocks(self._sentences(collection))
 
-  def _texts(self, collection: Collection) -> Iterator[tuple[int, str]]:
+  def _sentences(self, collection: Collection) -> Iterator[tuple[int, str]]:
     for row, document in enumerate(collection.documents()):
       head = f"{document.title} " if self.title and document.title else ""
       for sentence in representations.sentences(
@@ -147,28 +153,44 @@ class D2Q(TaskConfig):
       "num_queries must be at least 1, or None for all",
     )
 
-  def rows(
-    self, collection: Collection, tokenizer: Tokenizer
-  ) -> Iterator[tuple[int, Sequence[int]]]:
+  def texts(self, collection: Collection) -> Iterator[Texts]:
     """Yields the queries, in file order."""
-    return encode_texts(self._texts(collection), tokenizer)
+    docnos = Docnos.from_strings(collection.docnos)
+    taken = np.zeros(len(docnos), np.int32)
+    number = 0
+    for block in blocks_of_queries(Path(self.path)):
+      rows = docnos.find([query.docno for query in block])
+      if rows.min() < 0:
+        first = int(np.argmin(rows >= 0))
+        raise DataError(
+          unknown_docno(block[first].docno),
+          path=Path(self.path),
+          line=number + first + 1,
+        )
+      number += len(block)
+      kept = self._kept(rows, taken)
+      yield Texts(
+        documents=rows[kept].tolist(), texts=[block[i].text for i in kept]
+      )
 
-  def _texts(self, collection: Collection) -> Iterator[tuple[int, str]]:
-    number = {docno: i for i, docno in enumerate(collection.docnos)}
-    taken = np.zeros(len(number), np.int32)
-    for query in read_queries(Path(self.path), docnos=number.keys()):
-      row = number[query.docno]
-      if self.num_queries is None or taken[row] < self.num_queries:
-        taken[row] += 1
-        yield row, query.text
+  def _kept(self, rows: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Says which queries of a block are read, and counts them in `taken`."""
+    if self.num_queries is None:
+      return np.arange(len(rows))
+    order = np.argsort(rows, kind="stable")
+    grouped = rows[order]
+    first = np.searchsorted(grouped, grouped)  # of the same document
+    place = np.empty(len(rows), np.int64)
+    place[order] = np.arange(len(rows)) - first
+    kept = np.flatnonzero(taken[rows] + place < self.num_queries)
+    np.add.at(taken, rows[kept], 1)
+    return kept
 
   def content(self) -> dict[str, Any]:
     """Returns the settings, the file by its hash: it may lie anywhere."""
     return {**super().content(), "path": file_hash(Path(self.path))}
 
 
-def _documents(
-  collection: Collection, tokenizer: Tokenizer, *, title: bool
-) -> Iterator[tuple[int, list[int]]]:
+def _documents(collection: Collection, *, title: bool) -> Iterator[Texts]:
   texts = (d.contents if title else d.text for d in collection.documents())
-  return encode_texts(zip(itertools.count(), texts, strict=False), tokenizer)
+  return in_blocks(zip(itertools.count(), texts, strict=False))

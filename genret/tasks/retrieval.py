@@ -4,12 +4,15 @@ Nothing here imports TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
 
 from genret.core.collection import Collection
+from genret.core.docnos import Docnos
 from genret.core.errors import DataError
-from genret.core.text import Tokenizer
-from genret.tasks.examples import TaskConfig, encode_texts
+from genret.tasks.examples import BLOCK_TEXTS, TaskConfig, Texts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,20 +28,18 @@ class LabelledQueries(TaskConfig):
   relevance: int = 1
   name: str = "labelled"
 
-  def rows(
-    self, collection: Collection, tokenizer: Tokenizer
-  ) -> Iterator[tuple[int, Sequence[int]]]:
+  def texts(self, collection: Collection) -> Iterator[Texts]:
     """Yields the queries, once for each relevant document."""
-    return encode_texts(self._texts(collection), tokenizer)
-
-  def _texts(self, collection: Collection) -> Iterator[tuple[int, str]]:
-    number = {docno: i for i, docno in enumerate(collection.docnos)}
-    for positive in collection.positives(self.split, relevance=self.relevance):
-      if positive.docno not in number:
+    docnos = Docnos.from_strings(collection.docnos)
+    positives = collection.positives(self.split, relevance=self.relevance)
+    while block := list(itertools.islice(positives, BLOCK_TEXTS)):
+      rows = docnos.find([positive.docno for positive in block])
+      if rows.min() < 0:
+        unknown = block[int(np.argmin(rows >= 0))].docno
         raise DataError(
           f"the qrels of split {self.split!r} name document "
-          f"{positive.docno!r}, which the corpus does not have; make the "
+          f"{unknown!r}, which the corpus does not have; make the "
           "collection anew",
           path=collection.root,
         )
-      yield number[positive.docno], positive.query.text
+      yield Texts(documents=rows.tolist(), texts=[p.query.text for p in block])

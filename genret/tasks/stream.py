@@ -13,8 +13,12 @@ import numpy as np
 
 from genret.core.errors import ConfigError
 from genret.tasks.examples import Examples
+from genret.tasks.permutation import Permutation
 
 CHUNK_EXAMPLES = 4096
+# Up to so many examples of a task, the order of an epoch is drawn and kept;
+# that of more is computed where it is read.
+STORED_ORDER = 1 << 24
 # What a random number generator of a stream is for.
 MIX, ORDER, DROP, ROWS = range(4)
 
@@ -94,7 +98,7 @@ class Stream:
     self._num_shards = num_shards
     zero = Position(chunk=0, drawn=(0,) * len(self._ingredients))
     self.start = self._advance(zero, shard)
-    self._orders: dict[int, tuple[int, np.ndarray]] = {}
+    self._orders: dict[int, tuple[int, np.ndarray | Permutation]] = {}
 
   def after(self, position: Position) -> Position:
     """Returns where the next chunk of this shard begins."""
@@ -143,13 +147,16 @@ class Stream:
       out[here] = self._order(task, int(epoch))[within[here]]
     return out
 
-  def _order(self, task: int, epoch: int) -> np.ndarray:
+  def _order(self, task: int, epoch: int) -> np.ndarray | Permutation:
     """Shuffles the examples of a task; the last order is kept."""
     kept = self._orders.get(task)
     if kept is None or kept[0] != epoch:
       size = self._ingredients[task].examples.num_examples
-      numbers = np.arange(size, dtype=np.int32)
-      order = self.rng(ORDER, epoch, task).permutation(numbers)
+      rng = self.rng(ORDER, epoch, task)
+      if size > STORED_ORDER:
+        order = Permutation(size, rng)
+      else:
+        order = rng.permutation(np.arange(size, dtype=np.int32))
       kept = self._orders[task] = (epoch, order)
     return kept[1]
 
@@ -170,9 +177,10 @@ def take(examples: Examples, chosen: np.ndarray) -> Chunk:
   Returns:
     C examples, in the order of `chosen`.
   """
-  lengths = examples.lengths[chosen]
+  starts = examples.offsets[chosen]
+  lengths = examples.offsets[chosen + 1] - starts
   return Chunk(
-    tokens=examples.tokens[_ranges(examples.offsets[chosen], lengths)],
+    tokens=examples.tokens[_ranges(starts, lengths)],
     lengths=lengths,
     documents=examples.documents[chosen],
   )

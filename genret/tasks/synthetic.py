@@ -2,11 +2,14 @@
 
 import dataclasses
 import gzip
+import itertools
 import json
 from collections.abc import Container, Iterator
 from pathlib import Path
 
 from genret.core.errors import DataError
+
+BLOCK = 4096  # queries read at a time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,7 +21,7 @@ class SyntheticQuery:
 
 
 def read_queries(
-  path: Path, *, docnos: Container[str]
+  path: Path, *, docnos: Container[str] | None = None
 ) -> Iterator[SyntheticQuery]:
   r"""Reads synthetic queries, and checks every line.
 
@@ -32,7 +35,7 @@ def read_queries(
     path: lines of `docno<TAB>query`, or JSON objects with the strings
       `docno` and `query` (other keys are of no concern) when the file is
       named *.jsonl; either may be gzipped, and is then named *.gz.
-    docnos: the docnos of the collection.
+    docnos: the docnos of the collection; None leaves them unchecked.
 
   Yields:
     The queries, in file order.
@@ -55,16 +58,36 @@ def read_queries(
       raise DataError(str(error), path=path, line=number) from error
     if not query.text.strip():
       raise DataError("the query is empty", path=path, line=number)
-    if query.docno not in docnos:
-      raise DataError(
-        f"docno {query.docno!r} is not in the collection; these queries were "
-        "made for another one, or for another version of it",
-        path=path,
-        line=number,
-      )
+    if docnos is not None and query.docno not in docnos:
+      raise DataError(unknown_docno(query.docno), path=path, line=number)
     yield query
   if not number:
     raise DataError("the file is empty; it has no query", path=path)
+
+
+def blocks_of_queries(path: Path) -> Iterator[list[SyntheticQuery]]:
+  """Reads synthetic queries some thousands at a time; docnos unchecked.
+
+  Args:
+    path: as in `read_queries`.
+
+  Yields:
+    Queries of consecutive lines; each line of the file is one query.
+
+  Raises:
+    DataError: as in `read_queries`.
+  """
+  queries = read_queries(path)
+  while block := list(itertools.islice(queries, BLOCK)):
+    yield block
+
+
+def unknown_docno(docno: str) -> str:
+  """Says what is wrong with a query whose document is not there."""
+  return (
+    f"docno {docno!r} is not in the collection; these queries were made for "
+    "another one, or for another version of it"
+  )
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -3,7 +3,14 @@ import pytest
 
 from genret.core.errors import ConfigError
 from genret.core.text import Tokenizer
-from genret.tasks.examples import Examples, TaskConfig, encode_texts
+from genret.tasks.examples import (
+  BLOCK_TEXTS,
+  Examples,
+  TaskConfig,
+  Texts,
+  encode_texts,
+  in_blocks,
+)
 
 
 def test_inputs_are_cut_as_t5_does_and_counted():
@@ -44,3 +51,24 @@ def test_wrong_rates_are_refused(rate):
 def test_wrong_dropout_is_refused(dropout):
   with pytest.raises(ConfigError, match="token_dropout must be two shares"):
     TaskConfig(rate=1.0, token_dropout=dropout)
+
+
+def test_blocks_are_put_end_to_end():
+  rows = [(i, list(range(2, 2 + i % 5))) for i in range(40)]
+  whole = Examples.collect(rows, input_length=4)
+  blocks = [
+    Examples.collect(rows[i : i + 7], input_length=4) for i in range(0, 40, 7)
+  ]
+  joined = Examples.joined(blocks)
+  for name in ("tokens", "offsets", "documents"):
+    ours, theirs = getattr(joined, name), getattr(whole, name)
+    assert ours.dtype == theirs.dtype and (ours == theirs).all()
+  assert joined.num_truncated == whole.num_truncated == 8
+  assert joined.longest == 4
+  assert joined.num_covered(50) == 32
+
+
+def test_texts_are_gathered_in_blocks():
+  blocks = list(in_blocks((i, str(i)) for i in range(BLOCK_TEXTS + 1)))
+  assert [len(block.texts) for block in blocks] == [BLOCK_TEXTS, 1]
+  assert blocks[1] == Texts(documents=(BLOCK_TEXTS,), texts=(str(BLOCK_TEXTS),))

@@ -5,6 +5,7 @@ import pytest
 from genret.core.errors import ConfigError, DataError
 from genret.core.text import Tokenizer
 from genret.tasks.indexing import D2Q, DaQ, FirstP, Sentences
+from genret.tasks.synthetic import BLOCK
 
 TOKENIZER = Tokenizer()
 
@@ -83,6 +84,18 @@ def test_d2q_of_another_collection_is_an_error(small, tmp_path):
   path = tmp_path / "queries.tsv"
   path.write_text("a\tone\nz\ttwo\n")
   with pytest.raises(DataError, match=f"{path}:2: docno 'z'"):
+    read(D2Q(rate=1.0, path=str(path)), small)
+
+
+def test_d2q_counts_over_blocks(small, tmp_path):
+  path = tmp_path / "queries.tsv"
+  lines = [f"{'abc'[i % 3]}\tnumber {i}\n" for i in range(2 * BLOCK)]
+  path.write_text("".join(lines))
+  found = read(D2Q(rate=1.0, path=str(path), num_queries=BLOCK // 2), small)
+  for row, queries in found.items():
+    assert queries == [f"number {row + 3 * i}" for i in range(BLOCK // 2)]
+  path.write_text("".join([*lines, "z\tlast\n"]))
+  with pytest.raises(DataError, match=f"{path}:{2 * BLOCK + 1}: docno 'z'"):
     read(D2Q(rate=1.0, path=str(path)), small)
 
 

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -5,8 +7,10 @@ from genret.core.errors import ConfigError
 from genret.tasks.examples import Examples
 from genret.tasks.stream import (
   CHUNK_EXAMPLES,
+  STORED_ORDER,
   Chunk,
   Ingredient,
+  Position,
   Stream,
   drop_tokens,
   take,
@@ -93,6 +97,37 @@ def test_a_tiny_rate_may_leave_a_chunk_without_its_task():
     seed=0,
   )
   assert read(stream, 1)[0].documents.max() < 100
+
+
+def test_an_order_too_large_to_keep_is_computed():
+  size = STORED_ORDER + 1
+  examples = Examples(
+    tokens=np.broadcast_to(np.uint16(1), size),
+    offsets=np.arange(size + 1),
+    documents=np.arange(size, dtype=np.int32),
+  )
+  stream = Stream([Ingredient(examples=examples)], seed=0)
+  tracemalloc.start()
+  chunks = read(stream, 20)
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert peak < 16 << 20  # an order would be 64 MiB
+  drawn = np.concatenate([c.documents for c in chunks])
+  assert len(np.unique(drawn)) == 20 * CHUNK_EXAMPLES
+  mean = drawn.mean() / size
+  assert abs(mean - 0.5) < 0.005  # five standard deviations
+  last = Position(chunk=7, drawn=(size - 100,))  # goes on with another epoch
+  assert same(
+    stream.read(last),
+    Stream([Ingredient(examples=examples)], seed=0).read(last),
+  )
+
+
+def test_todays_orders_stay():
+  stream = Stream([Ingredient(examples=numbered(5000))], seed=7)
+  found = [c.documents[:4].tolist() for c in read(stream, 2)]
+  # As this package read them when orders were always kept.
+  assert found == [[1727, 1165, 3729, 2941], [3469, 1906, 234, 2024]]
 
 
 def test_the_seed_decides():

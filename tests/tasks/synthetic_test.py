@@ -4,7 +4,7 @@ import json
 import pytest
 
 from genret.core.errors import DataError
-from genret.tasks.synthetic import read_queries
+from genret.tasks.synthetic import BLOCK, blocks_of_queries, read_queries
 
 DOCNOS = {"a", "b"}
 
@@ -53,3 +53,11 @@ def test_faults_name_file_and_line(tmp_path, name, content, line, message):
 def test_a_missing_file_is_named(tmp_path):
   with pytest.raises(DataError, match="No such file"):
     list(read_queries(tmp_path / "none.tsv", docnos=DOCNOS))
+
+
+def test_blocks_of_queries(tmp_path):
+  path = tmp_path / "q.tsv"
+  path.write_text("".join(f"d{i}\tquery {i}\n" for i in range(BLOCK + 2)))
+  blocks = list(blocks_of_queries(path))
+  assert [len(block) for block in blocks] == [BLOCK, 2]
+  assert blocks[1][1].docno == f"d{BLOCK + 1}"
