@@ -1,6 +1,7 @@
 """BM25 by bm25s: the lexical baseline, all of its settings stated."""
 
 import functools
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -191,4 +192,6 @@ def _bm25s():
   """Import bm25s when it is used: it imports JAX, if there, and starts it."""
   import bm25s
 
+  # It asks for debug messages, which any library's log handler then prints.
+  logging.getLogger("bm25s").setLevel(logging.WARNING)
   return bm25s

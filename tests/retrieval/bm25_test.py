@@ -1,5 +1,6 @@
 import contextlib
 import io
+import logging
 import math
 import os
 import random
@@ -176,3 +177,9 @@ def test_wrong_settings_say_what_is_right(settings, said):
 def test_nothing_to_index(texts):
   with pytest.raises(UserError, match="has a term to index"):
     BM25().fit(documents(*texts))
+
+
+def test_bm25s_says_nothing_to_handlers_of_others(caplog):
+  caplog.set_level(logging.DEBUG)
+  BM25(Bm25Config()).fit(documents("one fish", "two fish"))
+  assert not caplog.records
