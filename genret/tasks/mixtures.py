@@ -14,7 +14,8 @@ from genret.core.docid_table import DocidTable
 from genret.core.docnos import Docnos
 from genret.core.errors import ArtifactError, ConfigError
 from genret.core.text import Tokenizer
-from genret.tasks.examples import TaskConfig
+from genret.tasks import example_store
+from genret.tasks.examples import Examples, TaskConfig
 from genret.tasks.host_tensorflow import seqio
 from genret.tasks.sources import ExamplesSource, make_task
 
@@ -27,12 +28,15 @@ def build(
   *,
   tasks: Sequence[TaskConfig],
   input_length: int = 128,
+  cache_dir: str | None = None,
 ) -> seqio.Mixture:
   """Makes a seqio mixture, and registers it and its tasks with seqio.
 
   The names are hashes of the content, so that the same call finds what is
   registered already, and any other call something else. Inputs are
-  tokenised here, once, and kept in memory, two bytes a token.
+  tokenised here: in memory, two bytes a token, or in the folder of a cache,
+  where later runs find them and memory holds only what is read. Batches are
+  the same either way.
 
   Args:
     collection: a prepared collection, or its folder.
@@ -41,6 +45,8 @@ def build(
       [FirstP(rate=1.0), LabelledQueries(rate=2.0)].
     input_length: the most ids an input may have, EOS included. Longer ones
       are cut, and counted by `describe`.
+    cache_dir: the folder of a cache, new or of `genret cache`; None keeps
+      the examples in memory.
 
   Returns:
     The mixture. `training_batches` and `seqio.get_dataset` read it, and
@@ -67,7 +73,7 @@ def build(
     name = f"genret_{config.name}_{_hash(common | {'task': config.content()})}"
     if name not in seqio.TaskRegistry.names():
       source = ExamplesSource(
-        config.examples(collection, Tokenizer(), input_length=input_length),
+        _examples(config, collection, input_length, cache_dir=cache_dir),
         table=table,
         docids=common["docids"],
         config=config,
@@ -78,6 +84,20 @@ def build(
   if name not in seqio.MixtureRegistry.names():
     seqio.MixtureRegistry.add(name, rates)
   return seqio.MixtureRegistry.get(name)
+
+
+def _examples(
+  config: TaskConfig,
+  collection: Collection,
+  input_length: int,
+  *,
+  cache_dir: str | None,
+) -> Examples:
+  if cache_dir is None:
+    return config.examples(collection, Tokenizer(), input_length=input_length)
+  return example_store.stored(
+    config, collection, input_length=input_length, cache_dir=Path(cache_dir)
+  )
 
 
 def describe(mixture: seqio.Mixture) -> str:

@@ -12,10 +12,13 @@ from genret.core.errors import ConfigError
 from genret.tasks.examples import Examples, TaskConfig
 from genret.tasks.host_tensorflow import seqio, tf
 from genret.tasks.preprocessors import token_dropout
+from genret.tasks.stream import take
+
+_TOGETHER = 256  # mapped examples that are read at a time
 
 
 class ExamplesSource(seqio.DataSource):
-  """Examples in memory, read in a new random order in each epoch.
+  """Examples in arrays, read in a new random order in each epoch.
 
   The order is a permutation that is computed, not drawn: nothing is
   buffered, and an iterator's state is a few numbers.
@@ -85,6 +88,8 @@ class ExamplesSource(seqio.DataSource):
       places = self._epochs().flat_map(self._shuffled(places, seed))
     else:
       places = places.repeat(self._num_epochs)
+    if self.examples.folder is not None:
+      return self._gathered(places)
     return places.map(self._example())
 
   def _epochs(self) -> tf.data.Dataset:
@@ -110,6 +115,29 @@ class ExamplesSource(seqio.DataSource):
 
     return epoch
 
+  def _gathered(self, places: tf.data.Dataset) -> tf.data.Dataset:
+    """Reads mapped arrays, some examples at a time, and copies no more."""
+
+    def gather(chosen):
+      chunk = take(self.examples, chosen)
+      codes = self.table.codes[chunk.documents]  # [C, T]
+      used = codes != PAD
+      inputs, targets = chunk.tokens.astype(np.int32), codes[used]
+      return inputs, chunk.lengths, targets.astype(np.int32), used.sum(axis=1)
+
+    def rows(chosen):
+      kinds = [tf.int32, tf.int64, tf.int32, tf.int64]
+      found = tf.numpy_function(gather, [chosen], kinds, stateful=False)
+      inputs, input_lengths, targets, target_lengths = (
+        tf.ensure_shape(array, [None]) for array in found
+      )
+      return {
+        "inputs": _ragged(inputs, input_lengths),
+        "targets": _ragged(targets, target_lengths),
+      }
+
+    return places.batch(_TOGETHER).map(rows).unbatch()
+
   def _example(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     tokens = tf.constant(self.examples.tokens)
     offsets = tf.constant(self.examples.offsets)
@@ -124,6 +152,10 @@ class ExamplesSource(seqio.DataSource):
       }
 
     return example
+
+
+def _ragged(values: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:
+  return tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
 
 
 class ExamplesTask(seqio.Task):

@@ -6,10 +6,11 @@ import pytest
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError
 from genret.core.text import Tokenizer
-from genret.tasks import mixtures
+from genret.tasks import feed, mixtures
 from genret.tasks.host_tensorflow import seqio
 from genret.tasks.indexing import D2Q, DaQ, FirstP, Sentences
 from genret.tasks.retrieval import LabelledQueries
+from genret.tasks.seqio_feed import SeqioBatches
 
 TASKS = (FirstP(rate=1.0), LabelledQueries(rate=3.0))
 
@@ -139,3 +140,64 @@ def test_docids_of_another_collection(small, docnos, message):
   )
   with pytest.raises(ArtifactError, match=message):
     mixtures.build(small, table, tasks=TASKS)
+
+
+def forget(mixture):
+  """Makes seqio forget a mixture, so that it can be built in another way."""
+  seqio.MixtureRegistry.remove(mixture.name)
+  for task in mixture.tasks:
+    seqio.TaskRegistry.remove(task.name)
+
+
+def test_a_cache_changes_no_bit(squad, squad_docids, tmp_path):
+  tasks = [
+    DaQ(rate=1.0, num_spans=2, token_dropout=(0.1, 0.4)),
+    LabelledQueries(rate=2.0, name="cached_or_not"),
+  ]
+  options = {"lengths": {"inputs": 64, "targets": 16}, "batch_size": 8}
+
+  def read(cache_dir):
+    mixture = mixtures.build(
+      squad, squad_docids, tasks=tasks, input_length=24, cache_dir=cache_dir
+    )
+    mapped = [t.source.examples.folder is not None for t in mixture.tasks]
+    assert mapped == [cache_dir is not None] * 2
+    stream = feed.training_batches(mixture, seed=3, **options)
+    batches = [next(stream) for _ in range(3)]
+    batches.append(next(feed.validation_batches(mixture, **options)))
+    through_seqio = mixture.get_dataset(split="train", seed=5).take(600)
+    batches += list(through_seqio.as_numpy_iterator())
+    forget(mixture)
+    return batches, mixtures.describe(mixture)
+
+  cache_dir = str(tmp_path / "cache")
+  expected, description = read(None)
+  for _ in range(2):  # made, then found
+    batches, described = read(cache_dir)
+    assert described == description
+    for ours, theirs in zip(batches, expected, strict=True):
+      assert ours.keys() == theirs.keys()
+      for name in ours:
+        assert ours[name].dtype == theirs[name].dtype
+        assert np.array_equal(ours[name], theirs[name])
+  assert len(list((tmp_path / "cache" / "examples").iterdir())) == 2
+
+
+def test_seqio_goes_on_in_a_cache_where_it_was(small, small_docids, tmp_path):
+  mixture = mixtures.build(
+    small,
+    small_docids,
+    tasks=[FirstP(rate=1.0, name="mapped_restart")],
+    cache_dir=str(tmp_path),
+  )
+  options = {"lengths": {"inputs": 16, "targets": 4}, "batch_size": 2}
+  batches = SeqioBatches(mixture, **options)
+  next(batches)
+  state = batches.state()
+  expected = [next(batches) for _ in range(4)]
+  batches = SeqioBatches(mixture, **options)
+  batches.restore(state)
+  for theirs in expected:
+    ours = next(batches)
+    for name in theirs:
+      assert np.array_equal(ours[name], theirs[name])
