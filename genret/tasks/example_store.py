@@ -28,7 +28,9 @@ from genret.tasks.examples import Examples, TaskConfig
 
 STAGE = "examples"
 FORMAT_VERSION = 1
-EXAMPLES = "examples"  # the folder of these artifacts in a cache
+# The folders of a cache: these artifacts, and tasks cached for seqio.
+EXAMPLES = "examples"
+SEQIO = "seqio"
 SUMMARY = "summary.json"
 TOKENS = ("tokens.uint16", np.dtype("<u2"))
 OFFSETS = ("offsets.int64", np.dtype("<i8"))

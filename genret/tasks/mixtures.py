@@ -56,6 +56,8 @@ def build(
     ConfigError: tasks do not go together, or one has no example.
     ArtifactError: the docids are of another collection.
   """
+  if cache_dir is not None:  # where `use_cached=True` looks
+    seqio.add_global_cache_dirs([str(Path(cache_dir) / example_store.SEQIO)])
   collection = _opened(collection, Collection, Collection.open)
   table = _opened(docids, DocidTable, DocidTable.load)
   _check_tasks(tasks)
@@ -65,7 +67,7 @@ def build(
   common = {
     "format": _FORMAT,
     "collection": collection.identity,
-    "docids": _digest(table),
+    "docids": digest(table),
     "input_length": input_length,
   }
   rates = []
@@ -183,11 +185,12 @@ def check_same_documents(collection: Collection, table: DocidTable) -> None:
       )
 
 
-def _digest(table: DocidTable) -> str:
-  digest = hashlib.sha256(np.ascontiguousarray(table.codes))
+def digest(table: DocidTable) -> str:
+  """Returns the hash of a docid table's content."""
+  found = hashlib.sha256(np.ascontiguousarray(table.codes))
   shape = (*table.codes.shape, table.vocab_size, table.text_vocabulary)
-  digest.update(repr(shape).encode())
-  return digest.hexdigest()
+  found.update(repr(shape).encode())
+  return found.hexdigest()
 
 
 def _hash(content: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from genret.tasks.host_tensorflow import seqio, tf
 from genret.tasks.preprocessors import token_dropout
 from genret.tasks.stream import take
 
+_SHUFFLE_BUFFER = 10_000  # examples of a cache, whose files are shuffled too
 _TOGETHER = 256  # mapped examples that are read at a time
 
 
@@ -166,13 +167,20 @@ class ExamplesTask(seqio.Task):
     sequence_length: Mapping[str, int] | None = None,
     *,
     num_epochs: int | None = 1,
+    use_cached: bool = False,
     **options,
   ) -> tf.data.Dataset:
     """Does as seqio does, but the source itself counts the epochs.
 
-    So each epoch has an order of its own; and nothing is cached, as that
-    would put all examples into each saved iterator.
+    So each epoch has an order of its own; and nothing is kept in memory, as
+    that would put all examples into each saved iterator. With `use_cached`,
+    a task that `genret cache` wrote is read by seqio's own means, and one
+    that it did not is read from its arrays: the examples are the same.
     """
+    if use_cached and self.cache_dir:
+      task = self.replace(shuffle_buffer_size=_SHUFFLE_BUFFER)
+      options = {**options, "num_epochs": num_epochs, "use_cached": True}
+      return task.get_dataset(sequence_length, **options)
     task = self.replace(source=self.source.repeated(num_epochs))
     options = {**options, "num_epochs": 1, "try_in_mem_cache": False}
     return task.get_dataset(sequence_length, **options)
@@ -191,11 +199,12 @@ def make_task(name: str, source: ExamplesSource) -> ExamplesTask:
   """
   config = source.config
   dropout = [token_dropout(*config.token_dropout)]
+  cached = seqio.CacheDatasetPlaceholder()
   return ExamplesTask(
     name=name,
     source=source,
     output_features=_features(source.table),
-    preprocessors=dropout if config.token_dropout[1] else [],
+    preprocessors=[cached, *(dropout if config.token_dropout[1] else [])],
     shuffle_buffer_size=None,
   )
 
