@@ -14,6 +14,7 @@ from genret.core.errors import UserError
 COMMANDS: dict[str, str] = {
   "quickstart": "the main job: a real collection to trained retrievers",
   "prepare": "make a collection ready to train and search on",
+  "ladder": "take nested parts of a collection, 1k in 10k in 100k",
   "embed": "turn documents into vectors",
   "docids": "give each document its identifier",
   "train": "train a model to write docids",

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -162,7 +162,11 @@ def seal(
 
 @contextlib.contextmanager
 def building(
-  folder: Path, recipe: Recipe, *, gin_text: str = ""
+  folder: Path,
+  recipe: Recipe,
+  *,
+  gin_text: str = "",
+  aside: Sequence[str] = (),
 ) -> Iterator[Path]:
   """Fills a temporary folder that becomes the artifact on a clean exit.
 
@@ -174,6 +178,7 @@ def building(
     folder: the artifact's final name.
     recipe: what is being made.
     gin_text: the configuration, for the provenance.
+    aside: files in it that are no part of its identity, such as paths.
 
   Yields:
     The temporary folder to write into. An exception removes it.
@@ -188,7 +193,7 @@ def building(
   with atomic.temporary(folder) as draft:
     draft.mkdir()
     yield draft
-    files = _hash_files(draft)
+    files = _hash_files(draft, aside)
     manifest = Manifest(
       **{f.name: getattr(recipe, f.name) for f in dataclasses.fields(Recipe)},
       files=files,
@@ -314,9 +319,10 @@ def _json(value: Any) -> str:
   return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def _hash_files(folder: Path) -> dict[str, str]:
+def _hash_files(folder: Path, aside: Sequence[str]) -> dict[str, str]:
   paths = sorted(path for path in folder.rglob("*") if path.is_file())
-  return {p.relative_to(folder).as_posix(): file_hash(p) for p in paths}
+  names = {path.relative_to(folder).as_posix(): path for path in paths}
+  return {n: file_hash(path) for n, path in names.items() if n not in aside}
 
 
 def _differences(found: Recipe, wanted: Recipe) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from genret.core import artifacts, json_lines
+from genret.core import artifacts, json_lines, rungs
 from genret.core.docnos import Docnos, writing
 from genret.core.errors import ArtifactError, DataError, UserError, suggest
 
@@ -50,6 +50,15 @@ class Query:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+  """How relevant a document is to a query; above 0 it is."""
+
+  query_id: str
+  docno: str
+  grade: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Positive:
   """A query and the docno of a document that is relevant to it."""
 
@@ -65,10 +74,19 @@ class Collection:
     name: its name, which stands in the manifest.
     identity: of the artifact.
     splits: those that have qrels, of train, dev, test and others.
+    parent: where this is a rung of a ladder, the collection that has its
+      documents; None for one that has its own.
   """
 
-  def __init__(self, root: Path, manifest: artifacts.Manifest):
+  def __init__(
+    self,
+    root: Path,
+    manifest: artifacts.Manifest,
+    *,
+    parent: "Collection | None" = None,
+  ):
     self.root = Path(root)
+    self.parent = parent
     self.name = str(manifest.arguments.get("name", self.root.name))
     self.identity = manifest.identity
     found = {path.stem for path in (self.root / QRELS).glob("*.tsv")}
@@ -77,26 +95,30 @@ class Collection:
 
   @classmethod
   def open(cls, root: Path) -> "Collection":
-    """Opens a collection that `genret prepare` made.
+    """Opens what `genret prepare` made, or a rung of `genret ladder`.
 
     Args:
       root: the artifact's folder.
 
     Returns:
-      The collection; nothing but its manifest has been read.
+      The collection; nothing but manifests has been read.
 
     Raises:
-      ArtifactError: there is none.
+      ArtifactError: there is none, or it is a rung whose collection moved or
+        changed.
     """
     try:
-      manifest = artifacts.load(
-        root, stage=STAGE, format_version=FORMAT_VERSION
-      )
+      manifest = artifacts.load(root)
+      rung = manifest.stage == rungs.STAGE
+      version = rungs.FORMAT_VERSION if rung else FORMAT_VERSION
+      stage = rungs.STAGE if rung else STAGE
+      artifacts.load(root, stage=stage, format_version=version)
     except ArtifactError as error:
       raise ArtifactError(
         f"{error} A collection is made by `genret prepare`."
       ) from error
-    return cls(root, manifest)
+    parent = cls.open(rungs.find_parent(root, manifest)) if rung else None
+    return cls(root, manifest, parent=parent)
 
   def __repr__(self) -> str:
     return f"Collection({self.name!r}, {str(self.root)!r})"
@@ -123,6 +145,12 @@ class Collection:
       rows: those to read, in this order, counted from 0 in corpus order;
         None for all. Ascending ones are read fastest.
     """
+    if self.parent is not None:
+      mine = self.parent_rows
+      yield from self.parent.documents(
+        mine if rows is None else (mine[row] for row in rows)
+      )
+      return
     path = self.root / CORPUS
     if rows is None:
       found = json_lines.read(path)
@@ -132,6 +160,11 @@ class Collection:
       yield Document(
         docno=row["_id"], title=row.get("title", ""), text=row["text"]
       )
+
+  @functools.cached_property
+  def parent_rows(self) -> np.ndarray:
+    """A rung's rows in its parent, ascending, int32 [N], memory-mapped."""
+    return np.load(self.root / rungs.ROWS, mmap_mode="r").view(np.ndarray)
 
   @functools.cached_property
   def _offsets(self) -> np.ndarray:
@@ -148,6 +181,30 @@ class Collection:
       if judged is None or row["_id"] in judged:
         yield Query(query_id=row["_id"], text=row["text"])
 
+  def judgements(self, split: str) -> Iterator[Judgement]:
+    """Yields the judgements of a split, in file order.
+
+    Args:
+      split: one of `splits`.
+
+    Raises:
+      UserError: the collection has no such split.
+    """
+    if split not in self.splits:
+      raise UserError(
+        f"Collection {self.name!r} has no split {split!r}."
+        + suggest(split, self.splits)
+      )
+    path = self.root / QRELS / f"{split}.tsv"
+    with open(path, encoding="utf-8", newline="\n") as file:
+      next(file)
+      for number, line in enumerate(file, start=2):
+        try:
+          query_id, docno, grade = line.rstrip("\n").split("\t")
+          yield Judgement(query_id=query_id, docno=docno, grade=int(grade))
+        except ValueError as error:
+          raise DataError(str(error), path=path, line=number) from error
+
   def qrels(self, split: str) -> dict[str, dict[str, int]]:
     """Reads the judgements of a split.
 
@@ -160,21 +217,9 @@ class Collection:
     Raises:
       UserError: the collection has no such split.
     """
-    if split not in self.splits:
-      raise UserError(
-        f"Collection {self.name!r} has no split {split!r}."
-        + suggest(split, self.splits)
-      )
-    path = self.root / QRELS / f"{split}.tsv"
     out: dict[str, dict[str, int]] = {}
-    with open(path, encoding="utf-8", newline="\n") as file:
-      next(file)
-      for number, line in enumerate(file, start=2):
-        try:
-          query_id, docno, grade = line.rstrip("\n").split("\t")
-          out.setdefault(query_id, {})[docno] = int(grade)
-        except ValueError as error:
-          raise DataError(str(error), path=path, line=number) from error
+    for item in self.judgements(split):
+      out.setdefault(item.query_id, {})[item.docno] = item.grade
     return out
 
   def positives(self, split: str, *, relevance: int = 1) -> Iterator[Positive]:

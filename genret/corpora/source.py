@@ -6,22 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
-from genret.core.collection import Document, Query
+from genret.core.collection import Document, Judgement, Query
 from genret.core.errors import ConfigError, DataError, suggest
 from genret.corpora.files import Line
 from genret.corpora.seen import Seen
 
 OnError = Literal["raise", "skip"]
 T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
-  """How relevant a document is to a query."""
-
-  query_id: str
-  docno: str
-  grade: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,18 @@ def test_a_finished_artifact(tmp_path):
   assert [p.name for p in folder.parent.iterdir()] == ["out"]
 
 
+def test_what_stands_aside_does_not_count(tmp_path):
+  for place in ("one", "two"):
+    with artifacts.building(
+      tmp_path / place, RECIPE, aside=["where.json"]
+    ) as draft:
+      (draft / "where.json").write_text(place)
+      (draft / "data.txt").write_text("hello")
+  manifest = artifacts.verify(tmp_path / "one")
+  assert list(manifest.files) == ["data.txt"]
+  assert manifest.identity == artifacts.identity(tmp_path / "two")
+
+
 def test_identity_is_the_hash_of_the_file_on_disk(tmp_path):
   folder = build(tmp_path / "out")
   raw = (folder / "manifest.json").read_bytes()
