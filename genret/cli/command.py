@@ -25,9 +25,18 @@ gin:
 """
 
 
-_METAVARS = {str: "TEXT", int: "INT", float: "FLOAT"}
+_METAVARS = {str: "TEXT", int: "INT", float: "FLOAT", bool: "BOOL"}
 # Parameters of stages that take the gin text rather than a setting.
 _TEXTS = {"gin_text", "text"}
+
+
+def _truth(text: str) -> bool:
+  if text.lower() not in ("true", "false"):
+    raise argparse.ArgumentTypeError(f"True or False, not {text!r}")
+  return text.lower() == "true"
+
+
+_SWITCH = {"type": _truth, "nargs": "?", "const": True}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +46,8 @@ class Flag:
   Attributes:
     name: Without dashes, the macro's name in lower case.
     help: What it means, in a phrase.
-    type: str, int, float, or a function from text to a gin literal.
+    type: str, int, float, bool (the flag alone is True), or a function from
+      text to a gin literal.
   """
 
   name: str
@@ -120,8 +130,8 @@ class StageCommand:
       group.add_argument(
         f"--{flag.name}",
         metavar=_METAVARS.get(flag.type, "VALUE"),
-        type=flag.type,
         help=f"{flag.help} (%%{flag.macro})",
+        **(_SWITCH if flag.type is bool else {"type": flag.type}),
       )
     parser.add_argument(
       "--gin_file", action="append", default=[], help=argparse.SUPPRESS

@@ -17,6 +17,8 @@ from genret.evaluation import splits
 
 T = TypeVar("T")
 
+TFDS = "tfds"  # the data sets' folder within the collection's
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
@@ -34,6 +36,12 @@ class PrepareConfig:
     dev_share: of the training texts that become dev where the source has no
       such split; 0 leaves it without.
     seed: draws that share.
+    tfds: whether the collection is also written as TFDS data sets, into
+      `tfds/` in its folder. That is an artifact of its own and no part of the
+      collection's identity.
+    beam_runner: who writes them in parallel, such as "DirectRunner"; None
+      writes them in this process.
+    beam_options: flags of that runner.
   """
 
   source: Callable[..., Source] | str = embedded.squad
@@ -42,8 +50,16 @@ class PrepareConfig:
   merge_answers: bool = True
   dev_share: float = 0.05
   seed: int = 0
+  tfds: bool = False
+  beam_runner: str | None = None
+  beam_options: tuple[str, ...] = ()
 
   def __post_init__(self):
+    if self.beam_runner is not None and not self.tfds:
+      raise ConfigError(
+        f"beam_runner is {self.beam_runner!r}, which writes TFDS data sets, "
+        "but tfds is False; set both."
+      )
     if not 0 <= self.dev_share < 1:
       raise ConfigError(
         f"dev_share is at least 0 and below 1; {self.dev_share} came."
@@ -53,7 +69,9 @@ class PrepareConfig:
 def run(config: PrepareConfig, out: Path, *, gin_text: str = "") -> Collection:
   """Makes the artifact of a collection, or opens it, and prints its counts.
 
-  Documents pass one by one; in memory are ids, query texts and judgements.
+  Documents pass one by one; in memory are some 40 bytes a document, query texts
+  and judgements. A run that was killed starts the collection anew, and goes on
+  with its TFDS data sets.
 
   Args:
     config: what is prepared.
@@ -80,6 +98,8 @@ def run(config: PrepareConfig, out: Path, *, gin_text: str = "") -> Collection:
       _write(folder, config, source=source, chosen=chosen)
   prepared = Collection.open(out)
   print(report(prepared))
+  if config.tfds:
+    print(f"TFDS data sets in {_write_tfds(config, prepared, gin_text)}")
   return prepared
 
 
@@ -170,6 +190,22 @@ def _write(
     "skipped": source.skipped(),
   }
   artifacts.write_json(folder / collection.SUMMARY, summary)
+
+
+def _write_tfds(
+  config: PrepareConfig, prepared: Collection, gin_text: str
+) -> Path:
+  """Writes the TFDS data sets, or goes on with them.
+
+  The collection stands by now, so that a kill costs a shard at most.
+  """
+  from genret.corpora import tfds_builder  # four seconds and a gigabyte
+
+  beam = config.beam_runner and tfds_builder.BeamConfig(
+    runner=config.beam_runner, options=config.beam_options
+  )
+  out = prepared.root / TFDS
+  return tfds_builder.build(prepared, out, beam=beam, gin_text=gin_text)
 
 
 def _arranged(

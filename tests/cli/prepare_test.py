@@ -30,3 +30,19 @@ def test_unknown_source_is_one_line(tmp_path, capsys):
 def test_provenance_holds_the_configuration(collection, birds):
   text = (collection / "provenance.json").read_text()
   assert "prepare.PrepareConfig:" in text and str(birds) in text
+
+
+def test_tfds_is_a_switch(birds, tmp_path, capsys):
+  given = ["prepare", f"--source={birds}", "--tfds", f"--out={tmp_path}/x"]
+  assert main.main(given) == 0
+  assert f"TFDS data sets in {tmp_path}/x/tfds" in capsys.readouterr().out
+  assert (tmp_path / "x" / "tfds" / "manifest.json").exists()
+  assert main.main([*given, "--tfds=maybe"]) == 2
+  assert "--tfds: True or False, not 'maybe'" in capsys.readouterr().err
+
+
+def test_beam_without_tfds_is_one_line(birds, tmp_path, capsys):
+  given = ["prepare", f"--source={birds}", f"--out={tmp_path}/x"]
+  assert main.main([*given, "--tfds=false", "--beam_runner=DirectRunner"]) == 2
+  error = capsys.readouterr().err
+  assert error.count("\n") == 1 and "tfds is False; set both" in error

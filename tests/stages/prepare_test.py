@@ -2,6 +2,8 @@ import functools
 import gzip
 import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -202,7 +204,39 @@ def test_a_reader_with_its_path_bound(toy, tmp_path):
   assert made.name == "bound"
 
 
+def test_tfds_data_sets_are_added_to_what_stands(toy, tmp_path, capsys):
+  out = tmp_path / "out"
+  before = prepare.run(PrepareConfig(source=str(toy)), out)
+  made = prepare.run(PrepareConfig(source=str(toy), tfds=True), out)
+  assert made.identity == before.identity
+  assert f"TFDS data sets in {out / 'tfds'}" in capsys.readouterr().out
+  from genret.corpora import tfds_builder
+
+  builder = tfds_builder.open_builder(out / "tfds", "judgements")
+  counts = {s: i.num_examples for s, i in builder.info.splits.items()}
+  assert counts == {
+    split: sum(map(len, made.qrels(split).values())) for split in made.splits
+  }
+  manifest = artifacts.verify(out / "tfds")
+  assert manifest.inputs == {"collection": made.identity}
+
+
+def test_tensorflow_is_loaded_for_tfds_alone(toy, tmp_path):
+  code = (
+    "import sys\n"
+    "from pathlib import Path\n"
+    "from genret.stages import prepare\n"
+    "config = prepare.PrepareConfig(source=sys.argv[1])\n"
+    "prepare.run(config, Path(sys.argv[2]))\n"
+    "assert not {'tensorflow', 'seqio', 'jax'} & set(sys.modules)\n"
+  )
+  given = [sys.executable, "-c", code, str(toy), str(tmp_path / "out")]
+  subprocess.run(given, check=True)
+
+
 def test_wrong_settings_say_so(tmp_path):
+  with pytest.raises(ConfigError, match="'DirectRunner'.*tfds is False; set"):
+    PrepareConfig(beam_runner="DirectRunner")
   with pytest.raises(ConfigError, match="dev_share is at least 0"):
     PrepareConfig(dev_share=1.0)
   with pytest.raises(ConfigError, match="no collection 'squat'.*mean 'squad'"):
