@@ -11,6 +11,9 @@ included (as in the original T5; t5x draws that one for each position), and
 a padded decoder row is masked by causality or segments alone.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -19,7 +22,14 @@ from jaxtyping import Float, Float32, Int
 from genret.models import layers, parameters, positions
 from genret.models.sizes import SIZES, T5Config, size
 
-__all__ = ["SIZES", "T5", "T5Config", "size"]
+__all__ = [
+  "SIZES",
+  "T5",
+  "T5Config",
+  "head_kernel",
+  "size",
+  "with_head_kernel",
+]
 
 
 class T5(nn.Module):
@@ -84,7 +94,8 @@ class T5(nn.Module):
     encoder_segment_ids: Int[Array, "B L"] | None = None,
     decoder_segment_ids: Int[Array, "B T"] | None = None,
     deterministic: bool = True,
-  ) -> Float32[Array, "B T V"]:
+    head: bool = True,
+  ) -> Float[Array, "B T V"]:
     """Scores the symbol that follows each decoder input.
 
     Args:
@@ -94,10 +105,13 @@ class T5(nn.Module):
       encoder_segment_ids: of packed rows.
       decoder_segment_ids: of packed rows.
       deterministic: False drops values, and needs the "dropout" rng.
+      head: False leaves the head to the caller, who may not want its logits
+        all at once.
 
     Returns:
-      Logits as wide as the head; columns that only pad the head are at
-      layers.NO_SYMBOL.
+      Logits, float32, as wide as the head; columns that only pad the head are
+      at layers.NO_SYMBOL. Without the head what it reads, [B, T, D]: the
+      logits are its product, in float32, with `head_kernel`.
     """
     config = self.config
     if (encoder_segment_ids is None) != (decoder_segment_ids is None):
@@ -124,7 +138,7 @@ class T5(nn.Module):
     hidden = layers.decode(
       params, config, decoder_inputs, context=context, drop=drop
     )
-    return layers.logits(params, config, hidden)
+    return layers.logits(params, config, hidden) if head else hidden
 
   def __call__(
     self,
@@ -136,7 +150,8 @@ class T5(nn.Module):
     encoder_positions: Int[Array, "B L"] | None = None,
     decoder_positions: Int[Array, "B T"] | None = None,
     deterministic: bool = True,
-  ) -> Float32[Array, "B T V"]:
+    head: bool = True,
+  ) -> Float[Array, "B T V"]:
     """Encodes and decodes: see both.
 
     Args:
@@ -148,9 +163,11 @@ class T5(nn.Module):
         for batches that carry them.
       decoder_positions: likewise.
       deterministic: False drops values, and needs the "dropout" rng.
+      head: False leaves the head to the caller.
 
     Returns:
-      Logits [B, T, V], float32, V as wide as the head.
+      Logits [B, T, V], float32, V as wide as the head; or without the head
+      what it reads, [B, T, D].
     """
     del encoder_positions, decoder_positions
     encoded = self.encode(
@@ -163,6 +180,7 @@ class T5(nn.Module):
       encoder_segment_ids=encoder_segment_ids,
       decoder_segment_ids=decoder_segment_ids,
       deterministic=deterministic,
+      head=head,
     )
 
   def _dropout(self, deterministic: bool, part: int) -> layers.Dropout:
@@ -170,3 +188,16 @@ class T5(nn.Module):
       return layers.OFF
     drop = layers.Dropout(self.config.dropout_rate, self.make_rng("dropout"))
     return drop.within(part)
+
+
+def head_kernel(params: Mapping[str, Any]) -> Float32[Array, "D V"]:
+  """Returns the head of a parameter tree of T5, as wide as `head_width`."""
+  return params["decoder"]["logits_dense"]["kernel"]
+
+
+def with_head_kernel(
+  params: Mapping[str, Any], kernel: Float32[Array, "D V"]
+) -> dict[str, Any]:
+  """Returns a parameter tree of T5 with another head."""
+  decoder = {**params["decoder"], "logits_dense": {"kernel": kernel}}
+  return {**params, "decoder": decoder}

@@ -1,7 +1,11 @@
-"""The loss of a sequence-to-sequence step: cross-entropy and its extras."""
+"""The loss of a sequence-to-sequence step: cross-entropy and its extras.
+
+The head's logits may be whole, a chunk at a time, or of a sample: see `Loss`.
+"""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -10,6 +14,26 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
+
+from genret.models import t5
+from genret.training import chunked, sampled, target_scores
+from genret.training.chunked import Chunked
+from genret.training.head_layout import Layout
+from genret.training.partitioning import MeshShape
+from genret.training.sampled import Sampled
+from genret.training.target_scores import TargetScores
+
+WIDE_HEAD = 1 << 17
+"""Columns from which on the head is computed in chunks, if nothing is said."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plain:
+  """Computes the head's logits as a whole."""
+
+
+# Folded into the key of the dropout, for the draw of a sample.
+_SAMPLE = 0x5A3B1E
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,10 +45,23 @@ class Loss:
       over all symbols (Szegedy et al., 2016).
     z_loss: Weight of log(Z)², which keeps the logits' scale in check (T5's
       own default in t5x is 1e-4).
+    head: How the head is computed: Plain, Chunked or Sampled. None is Plain
+      below WIDE_HEAD columns and Chunked from there on.
   """
 
   label_smoothing: float = 0.0
   z_loss: float = 1e-4
+  head: Plain | Chunked | Sampled | None = None
+
+  def head_for(self, width: int) -> Plain | Chunked | Sampled:
+    """Returns how a head of so many columns is computed.
+
+    >>> Loss().head_for(32_128), Loss().head_for(1_000_064)
+    (Plain(), Chunked(size=8192))
+    """
+    if self.head is not None:
+      return self.head
+    return Plain() if width < WIDE_HEAD else Chunked()
 
 
 @flax.struct.dataclass
@@ -55,6 +92,7 @@ def batch_sums(
   loss: Loss,
   key: jax.Array,
   mesh: Mesh,
+  rules: Mapping[str, str | None] = MeshShape().rules,
 ) -> LossSums:
   """Sums the loss of a batch of seqio's model features, with dropout.
 
@@ -64,14 +102,18 @@ def batch_sums(
     batch: seqio's encoder-decoder features, packed or padded.
     num_symbols: How many columns of the logits are real.
     loss: The settings.
-    key: Of the dropout.
+    key: Of dropout and sampling.
     mesh: Where parameters and batch live.
+    rules: How parameters are split there: axis name -> mesh axis.
 
   Returns:
     Sums over the batch's target symbols.
   """
-  del mesh  # GSPMD places what the plain head computes.
-  logits = model.apply(
+  head = loss.head_for(model.config.head_width)
+  targets = batch["decoder_target_tokens"]
+  weights = batch["decoder_loss_weights"]
+  read = functools.partial(
+    model.apply,
     {"params": params},
     batch["encoder_input_tokens"],
     batch["decoder_input_tokens"],
@@ -79,14 +121,32 @@ def batch_sums(
     decoder_segment_ids=batch.get("decoder_segment_ids"),
     deterministic=False,
     rngs={"dropout": key},
-  )  # [B, T, V]
-  return cross_entropy(
-    logits,
-    batch["decoder_target_tokens"],
-    batch["decoder_loss_weights"],
-    num_symbols=num_symbols,
-    loss=loss,
   )
+  if isinstance(head, Plain):
+    return cross_entropy(
+      read(), targets, weights, num_symbols=num_symbols, loss=loss
+    )
+  hidden = read(head=False)  # [B, T, D]
+  kernel = t5.head_kernel(params)  # [D, V]
+  rows = hidden.reshape(-1, hidden.shape[-1]).astype(jnp.float32)
+  layout = Layout.of(mesh, rules=rules, hidden=rows, kernel=kernel)
+  score = functools.partial(
+    _scoring(head, key=key, layout=layout),
+    num_symbols=num_symbols,
+    with_mean=bool(loss.label_smoothing),
+  )
+  scores = score(rows, kernel, targets.reshape(-1))
+  return sums(scores, weights.reshape(-1), loss=loss)
+
+
+def _scoring(
+  head: Chunked | Sampled, *, key: jax.Array, layout: Layout
+) -> Callable[..., TargetScores]:
+  """Returns how rows are scored where logits are never whole."""
+  if isinstance(head, Chunked):
+    return functools.partial(chunked.score, size=head.size, layout=layout)
+  key = jax.random.fold_in(key, _SAMPLE)
+  return functools.partial(sampled.score, how=head, key=key)
 
 
 def cross_entropy(
@@ -110,22 +170,28 @@ def cross_entropy(
   Returns:
     Sums, not means: whoever knows all devices divides by the weight.
   """
-  log_z = jax.nn.logsumexp(logits, axis=-1)  # [B, T]
-  target_logits = jnp.take_along_axis(
-    logits, targets[..., None], axis=-1
-  ).squeeze(-1)  # [B, T]
-  nll = log_z - target_logits
+  scores = target_scores.of_logits(
+    logits,
+    targets,
+    num_symbols=num_symbols,
+    with_mean=bool(loss.label_smoothing),
+  )
+  return sums(scores, weights, loss=loss)
+
+
+def sums(
+  scores: TargetScores, weights: Float[Array, "*B"], *, loss: Loss
+) -> LossSums:
+  """Sums the loss over target symbols of which the scores are known."""
+  nll = scores.log_z - scores.target
   smoothed = nll
   if loss.label_smoothing:
-    real = jnp.arange(logits.shape[-1]) < num_symbols
-    mean_logit = jnp.where(real, logits, 0).sum(-1) / num_symbols  # [B, T]
-    smoothed = nll + loss.label_smoothing * (target_logits - mean_logit)
-  z_loss = loss.z_loss * jnp.square(log_z)
-  correct = jnp.argmax(logits, axis=-1) == targets
+    smoothed = nll + loss.label_smoothing * (scores.target - scores.mean)
+  z_loss = loss.z_loss * jnp.square(scores.log_z)
   return LossSums(
     total=jnp.sum((smoothed + z_loss) * weights),
     cross_entropy=jnp.sum(nll * weights),
     z_loss=jnp.sum(z_loss * weights),
     weight=jnp.sum(weights),
-    correct=jnp.sum(correct * weights),
+    correct=jnp.sum(scores.largest * weights),
   )

@@ -1,5 +1,7 @@
 """A T5 so small that a step compiles in a second, and a batch for it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,9 @@ def step(program, initial):
 @pytest.fixture(scope="session")
 def batch() -> dict[str, np.ndarray]:
   return make_batch()
+
+
+@pytest.fixture(scope="session")
+def sharded_head(on_eight_devices):
+  """What `sharded_head.py` found, by mesh."""
+  return on_eight_devices(Path(__file__).parent / "sharded_head.py")

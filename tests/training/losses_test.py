@@ -1,12 +1,18 @@
 """The loss against optax, against its definition, and by hand."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from genret.training.losses import Loss, cross_entropy
+from genret.models.t5 import T5
+from genret.training import losses
+from genret.training.chunked import Chunked
+from genret.training.losses import WIDE_HEAD, Loss, Plain, cross_entropy
+from genret.training.sampled import Sampled
 
 PLAIN = Loss(label_smoothing=0.0, z_loss=0.0)
 
@@ -79,3 +85,60 @@ def test_weights_count_symbols_and_hits():
   sums = cross_entropy(logits, targets, weights, num_symbols=2, loss=PLAIN)
   assert float(sums.weight) == 2
   assert float(sums.correct) == 1
+
+
+def _of_model(program, params, batch, *, head):
+  return losses.batch_sums(
+    program.model,
+    params,
+    batch,
+    num_symbols=program.num_symbols,
+    loss=Loss(label_smoothing=0.1, z_loss=1e-2, head=head),
+    key=jax.random.key(1),
+    mesh=program.mesh,
+  )
+
+
+@pytest.fixture(scope="module")
+def graded(program, initial, batch):
+  """Sums of a batch and gradients of parameters, by how the head goes."""
+
+  def total(params, head):
+    sums = _of_model(program, params, batch, head=head)
+    return sums.total / sums.weight, sums
+
+  both = jax.jit(jax.grad(total, has_aux=True), static_argnames="head")
+  return lambda head: both(initial.params, head=head)
+
+
+@pytest.fixture(scope="module")
+def plainly(graded):
+  return graded(Plain())
+
+
+@pytest.mark.parametrize("head", [Chunked(size=5), Sampled(negatives=12)])
+def test_whatever_way_the_head_goes_the_loss_is_one(head, graded, plainly):
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+    graded(head),
+    plainly,
+  )
+
+
+def test_narrow_activations_are_scored_in_float32(program, initial, batch):
+  config = dataclasses.replace(program.model.config, dtype="bfloat16")
+  narrow = dataclasses.replace(program, model=T5(config))
+  found, expected = (
+    _of_model(narrow, initial.params, batch, head=head)
+    for head in (Chunked(size=5), Plain())
+  )
+  assert found.total.dtype == jnp.float32
+  np.testing.assert_allclose(
+    float(found.total), float(expected.total), rtol=1e-5
+  )
+
+
+def test_only_a_wide_head_goes_in_chunks_unasked():
+  assert Loss().head_for(WIDE_HEAD - 1) == Plain()
+  assert Loss().head_for(WIDE_HEAD) == Chunked()
+  assert Loss(head=Plain()).head_for(WIDE_HEAD) == Plain()
