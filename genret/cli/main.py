@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
   "ladder": "take nested parts of a collection, 1k in 10k in 100k",
   "embed": "turn documents into vectors",
   "docids": "give each document its identifier",
+  "cache": "tokenise training examples once, for all runs and hosts",
   "train": "train a model to write docids",
   "retrieve": "search queries with a model",
   "baselines": "search queries with BM25 and a bag of subwords",

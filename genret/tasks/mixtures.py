@@ -73,14 +73,18 @@ def build(
   rates = []
   for config in tasks:
     name = f"genret_{config.name}_{_hash(common | {'task': config.content()})}"
-    if name not in seqio.TaskRegistry.names():
+    known = name in seqio.TaskRegistry.names()
+    if not known or cache_dir is not None:
+      examples = _examples(
+        config, collection, input_length, cache_dir=cache_dir
+      )
+    if not known:
       source = ExamplesSource(
-        _examples(config, collection, input_length, cache_dir=cache_dir),
-        table=table,
-        docids=common["docids"],
-        config=config,
+        examples, table=table, docids=common["docids"], config=config
       )
       seqio.TaskRegistry.add_provider(name, make_task(name, source))
+    elif cache_dir is not None:  # the same examples, now mapped from there
+      seqio.TaskRegistry.get(name).source.examples = examples
     rates.append((name, float(config.rate)))
   name = f"genret_mixture_{_hash({'rates': sorted(rates)})}"
   if name not in seqio.MixtureRegistry.names():

@@ -9,6 +9,7 @@ a worker takes a whole shard from mapped arrays.
 import contextlib
 import dataclasses
 import functools
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -92,7 +93,7 @@ def write(
     ConfigError: Beam is not installed, the examples lie in memory, or the
       docids are others than the task's.
   """
-  beam, options = _beam(pipeline_options)
+  beam, options = check_options(pipeline_options)
   out = Path(cache_dir) / seqio.get_task_dir_from_name(task.name)
   if (out / COMPLETED).exists():
     return out
@@ -134,11 +135,17 @@ def write_shard(job: Job, shard: int) -> dict[str, int]:
   with atomic.temporary(job.path(shard)) as draft:
     with tf.io.TFRecordWriter(str(draft)) as writer:
       for chunk in chunks:
-        for record in serialised.records(chunk, table.codes):
-          writer.write(record)
+        _write_records(writer, serialised.records(chunk, table.codes))
         counts.append(_count(chunk, table))
-    draft.rename(job.path(shard))
+    os.replace(draft, job.path(shard))
   return total(counts)
+
+
+def _write_records(
+  writer: tf.io.TFRecordWriter, records: Iterable[bytes]
+) -> None:
+  for record in records:
+    writer.write(record)
 
 
 def members(num_examples: int, shard: int, *, num_shards: int) -> np.ndarray:
@@ -278,13 +285,30 @@ def _progress(job: Job, label: str) -> Iterator[None]:
     watcher.join()
 
 
-def _beam(pipeline_options: Sequence[str]):
+def check_options(pipeline_options: Sequence[str]) -> tuple[Any, Any]:
+  """Imports Beam and reads its options.
+
+  Args:
+    pipeline_options: flags, at least the runner.
+
+  Returns:
+    The module, and its options.
+
+  Raises:
+    ConfigError: Beam is not installed, or no runner is named.
+  """
   try:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
   except ImportError as error:
     raise ConfigError(
       "Caching for seqio needs Apache Beam, which is not installed: "
-      "pip install 'genret[beam]'. Training with a cache_dir does not."
+      "pip install 'genret[beam]'; or set SEQIO to False, as genret train "
+      "needs none of it."
     ) from error
+  if not any(option.startswith("--runner=") for option in pipeline_options):
+    raise ConfigError(
+      "The pipeline options name no runner, as --runner=DirectRunner does; "
+      f"{list(pipeline_options)!r} came."
+    )
   return beam, PipelineOptions(list(pipeline_options))

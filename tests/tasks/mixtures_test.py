@@ -183,6 +183,20 @@ def test_a_cache_changes_no_bit(squad, squad_docids, tmp_path):
   assert len(list((tmp_path / "cache" / "examples").iterdir())) == 2
 
 
+def test_a_task_that_is_known_moves_into_a_cache(small, small_docids, tmp_path):
+  def build(cache_dir):
+    tasks = [FirstP(rate=1.0, name="moved")]
+    mixture = mixtures.build(
+      small, small_docids, tasks=tasks, cache_dir=cache_dir
+    )
+    return mixture.tasks[0].source.examples.folder
+
+  assert build(None) is None
+  for name in ("one", "two"):
+    assert build(str(tmp_path / name)).parent.parent == tmp_path / name
+  assert build(None).parent.parent == tmp_path / "two"
+
+
 def test_seqio_goes_on_in_a_cache_where_it_was(small, small_docids, tmp_path):
   mixture = mixtures.build(
     small,
