@@ -41,7 +41,7 @@ that others published.""",
   genret ladder --collection=data/msmarco --rungs=10k,100k,1M,all \\
     --out=data/msmarco-ladder
   genret ladder --collection=data/msmarco --rungs=100k,1M --like=paper \\
-    --dev_queries=6980 --out=data/msmarco-paper
+    --test_queries=6980 --out=data/msmarco-paper
   genret ladder --collection=data/nq --docnos=nci/docids.tsv.gz \\
     --name=nq320k-nci --queries=train=nci/train.txt,test=nci/dev.txt \\
     --out=data/nq-published""",
