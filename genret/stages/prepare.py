@@ -172,11 +172,15 @@ def _write(
   num_queries = collection.write_queries(
     folder, _progress(_noted(source.queries(), texts), "queries")
   )
-  qrels = {
-    split: _collected(_progress(judgements(), f"{split} judgements"))
-    for split, judgements in chosen.items()
-  }
-  final, changes = _arranged(qrels, texts, config)
+  # Not held here, so that each step can let go of what the last one made.
+  final, changes = _arranged(
+    {
+      split: _collected(_progress(judgements(), f"{split} judgements"))
+      for split, judgements in chosen.items()
+    },
+    texts,
+    config,
+  )
   for split, judged in final.items():
     collection.write_qrels(folder, split, judged)
   judged_ids = set().union(*final.values())
@@ -218,10 +222,13 @@ def _arranged(
     changes["texts whose differing judgements were merged"] = merged.texts
     changes["train queries joined to one of the same text"] = merged.joined
     qrels = merged.splits
+    del merged
   separated = splits.separate(qrels, texts)
+  del qrels
   for split, count in separated.dropped.items():
     changes[f"{split} queries dropped, their text is in another split"] = count
   final: dict[str, collection.Qrels] = dict(separated.splits)
+  del separated
   if "dev" not in final and "train" in final and config.dev_share:
     carved = splits.carve_dev(
       final["train"], texts, share=config.dev_share, seed=config.seed

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 
 from genret.core.collection import Document, Query
@@ -148,6 +150,30 @@ def test_documents_are_not_read_ahead():
     on_error="raise",
   )
   assert next(made.documents()) == document("d1")
+
+
+def test_a_long_corpus_takes_little_memory():
+  count = 40_000
+
+  def lines():
+    for i in range(count):
+      yield Line(path="f", number=i + 1, value=document(f"document-{i}"))
+
+  made = source.checked(
+    "toy",
+    documents=Stream(lines=lines, parse=lambda value: value),
+    queries=stream([query("q")]),
+    qrels={"test": stream([judgement("q", f"document-{count - 1}")])},
+    origin=dict,
+    on_error="raise",
+  )
+  tracemalloc.start()
+  try:
+    assert len(list(made.qrels["test"]())) == 1  # reads the documents
+    _, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  assert peak < 60 * count  # a set of these ids takes 115 bytes each
 
 
 def test_on_error_is_checked():

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genret.core import artifacts, collection
+from genret.core import artifacts, collection, rungs
 from genret.core.collection import Collection, Document, Query
 from genret.core.errors import ConfigError
 from genret.corpora import tfds_parts
@@ -62,6 +63,27 @@ def test_queries_judged_or_not(toy):
     {"query_id": "a", "text": "what"},
     {"query_id": "c", "text": "nobody judged this"},
   ]
+
+
+def test_a_rung_counts_its_own_rows(toy, tmp_path):
+  recipe = artifacts.Recipe(
+    stage=rungs.STAGE,
+    inputs={rungs.INPUT: toy.identity},
+    format_version=rungs.FORMAT_VERSION,
+  )
+  folder = tmp_path / "rung"
+  judged = {"test": {"b": {"d3": 1}}}
+  with artifacts.building(folder, recipe) as draft:
+    collection.write(draft, documents=[], queries=QUERIES, qrels=judged)
+    np.save(draft / rungs.ROWS, np.array([0, 2], np.int32))
+    toy.docnos.take([0, 2]).save(draft / collection.DOCNOS)
+    artifacts.write_json(draft / collection.SUMMARY, {"documents": 2})
+    rungs.write_parent(draft, toy.root, final=folder)
+  rung = Collection.open(folder)
+  found = everything(tfds_parts.documents_part(rung))
+  assert [(e["row"], e["docno"]) for e in found] == [(0, "d2"), (1, "d3")]
+  [test] = tfds_parts.judgements_parts(rung)
+  assert everything(test)[0]["row"] == 1
 
 
 def test_every_judgement_is_kept(toy):
