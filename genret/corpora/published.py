@@ -2,8 +2,9 @@
 
 import dataclasses
 import gzip
+import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -197,39 +198,31 @@ def _elements(path: Path, text: bytes) -> Iterator[Line]:
 
 
 def _rows(path: Path, known: Docnos, what: str) -> np.ndarray:
-  """Looks up the ids of a file, all of them known and none twice."""
-  numbers, ids = [], []
-  for line in read_ids(path):
-    numbers.append(line.number)
-    ids.append(line.value)
-  if not ids:
+  """Looks up the ids of a file, all of them known and none twice; int32."""
+  rows = known.find(line.value for line in read_ids(path))
+  if not len(rows):
     raise DataError("the list is empty", path=path)
-  rows = known.find(ids)
-  _refuse(path, ids, numbers, bad=rows < 0, fault=f"is no {what}")
+  _refuse(path, rows < 0, fault=f"is no {what}")
   again = np.ones(len(rows), bool)
   again[np.unique(rows, return_index=True)[1]] = False
-  _refuse(path, ids, numbers, bad=again, fault="stands further up as well")
+  _refuse(path, again, fault="stands further up as well")
   return rows
 
 
-def _refuse(
-  path: Path,
-  ids: Sequence[str],
-  numbers: Sequence[int],
-  *,
-  bad: np.ndarray,
-  fault: str,
-) -> None:
-  places = np.flatnonzero(bad).tolist()
-  if places:
-    some = ", ".join(repr(ids[place]) for place in places[:5])
-    more = ", …" if len(places) > 5 else ""
-    raise DataError(
-      f"{ids[places[0]]!r} {fault}; so are {len(places):,} of"
-      f" {len(ids):,} ids ({some}{more})",
-      path=path,
-      line=numbers[places[0]],
-    )
+def _refuse(path: Path, bad: np.ndarray, *, fault: str) -> None:
+  """Reads a list again to name those of its ids that are bad, if any is."""
+  count = int(bad.sum())
+  if not count:
+    return
+  first = list(itertools.islice(itertools.compress(read_ids(path), bad), 5))
+  some = ", ".join(repr(line.value) for line in first)
+  more = ", …" if count > len(first) else ""
+  raise DataError(
+    f"{first[0].value!r} {fault}; so are {count:,} of {len(bad):,} ids"
+    f" ({some}{more})",
+    path=path,
+    line=first[0].number,
+  )
 
 
 def _left_out(

@@ -8,7 +8,7 @@ from typing import Any
 
 from genret.core import artifacts, rungs
 from genret.core.collection import Collection
-from genret.core.errors import ConfigError
+from genret.core.errors import ArtifactError, ConfigError
 from genret.corpora import judged as judgements
 from genret.corpora import ladder, rung
 from genret.corpora.judged import TRAIN, Judged
@@ -99,7 +99,7 @@ def run(
 
   A rung is an artifact that `Collection.open` opens. It has rows, docnos,
   queries and judgements, and reads documents from the collection. Where all
-  rungs stand already, only the path to the collection is written anew.
+  rungs stand already, only a path to a collection that moved is written.
 
   Args:
     config: which rungs.
@@ -124,7 +124,8 @@ def run(
       ) as draft:
         work.write(draft, recipe)
         rungs.write_parent(draft, collection.root, final=folder)
-    rungs.write_parent(folder, collection.root, final=folder)
+    else:
+      _point(folder, collection)
     made.append(Collection.open(folder))
   made.sort(key=lambda found: found.num_documents)
   found = Ladder(
@@ -132,6 +133,14 @@ def run(
   )
   print(found.table())
   return found
+
+
+def _point(folder: Path, collection: Collection) -> None:
+  """Tells a rung where its collection lies now, if it cannot find it."""
+  try:
+    rungs.find_parent(folder, artifacts.load(folder))
+  except ArtifactError:
+    rungs.write_parent(folder, collection.root, final=folder)
 
 
 def _recipes(
