@@ -8,10 +8,12 @@ product is the price (the plain head has three), and memory the gain: beside
 the kernel and its gradient stand a few chunks of each.
 
 On a mesh each device goes through its own columns and rows. What is joined:
-three numbers a row over the axis that splits the columns; the hidden states'
-gradient over it too; the kernel's over the axis that splits the rows, at the
-end, or chunk by chunk where that axis splits the kernel's rows as well (fully
-sharded parameters), so that no device ever holds more than a chunk whole.
+a few numbers a row over the axis that splits the columns, and the hidden
+states' gradient too; the kernel's gradient over the axis that splits the rows,
+chunk by chunk, since a sum of all of it at the end would need it twice. Where
+that axis splits the kernel's D as well (fully sharded parameters), a chunk is
+put together when it is wanted and its gradient taken apart: no device ever
+holds more than that whole.
 """
 
 import dataclasses
@@ -225,7 +227,7 @@ def _gradients(plan: _Plan, *residuals_and_gradients):
     if plan.with_mean:
       share = for_mean[:, None] / plan.num_symbols
       for_logits += jnp.where(columns < plan.num_symbols, share, 0)
-    part = layout.scattered(hidden.T @ for_logits)  # [D, C]
+    part = layout.summed(hidden.T @ for_logits)  # [D, C]
     for_kernel = jax.lax.dynamic_update_slice_in_dim(
       for_kernel, part, first, axis=1
     )
@@ -234,4 +236,4 @@ def _gradients(plan: _Plan, *residuals_and_gradients):
   for_hidden, for_kernel = plan.chunks(
     add, (jnp.zeros_like(hidden), jnp.zeros_like(kernel)), width
   )
-  return layout.sum_over_columns(for_hidden), layout.sum_over_rows(for_kernel)
+  return layout.sum_over_columns(for_hidden), for_kernel

@@ -56,7 +56,8 @@ class Layout:
 
     def split(name: str, size: int) -> str | None:
       axis = rules.get(name)
-      return axis if axis and size % mesh.shape[axis] == 0 else None
+      ways = mesh.shape[axis] if axis else 1
+      return axis if ways > 1 and size % ways == 0 else None
 
     return cls(
       mesh=mesh,
@@ -109,21 +110,15 @@ class Layout:
       return chunk
     return jax.lax.all_gather(chunk, self.depth, axis=0, tiled=True)
 
-  def scattered(self, chunk: Array) -> Array:
-    """Sums a chunk of the gradient over `depth`, and keeps this part of D."""
+  def summed(self, chunk: Array) -> Array:
+    """Sums a chunk of the kernel's gradient over rows; keeps this part of D."""
     if self.depth is None:
-      return chunk
+      return jax.lax.psum(chunk, self.rows) if self.rows else chunk
     if self.rows != self.depth:  # Every device has seen the same rows.
       chunk = chunk / self.mesh.shape[self.depth]
     return jax.lax.psum_scatter(
       chunk, self.depth, scatter_dimension=0, tiled=True
     )
-
-  def sum_over_rows(self, gradient: Array) -> Array:
-    """Sums the kernel's gradient over the devices that saw other rows."""
-    if self.rows is None or self.rows == self.depth:
-      return gradient
-    return jax.lax.psum(gradient, self.rows)
 
 
 WHOLE = Layout()

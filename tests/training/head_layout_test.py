@@ -50,8 +50,7 @@ def test_without_a_mesh_parts_are_the_whole():
   assert WHOLE.first_column(3) == 0
   for exchange in (
     WHOLE.gathered,
-    WHOLE.scattered,
-    WHOLE.sum_over_rows,
+    WHOLE.summed,
     WHOLE.sum_over_columns,
   ):
     assert exchange(x) is x

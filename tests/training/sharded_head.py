@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from genret.training import chunked, losses, sampled
+from genret.training import chunked, dense_start, losses, sampled
+from genret.training.dense_start import DenseStart
 from genret.training.head_layout import WHOLE, Layout
 from genret.training.losses import Loss
 from genret.training.partitioning import MeshShape
@@ -94,6 +95,21 @@ def compare(function, arrays, mesh, rules):
   }
 
 
+def dense(mesh, rules):
+  _, kernel, _ = inputs(128)
+  layout = Layout.of(mesh, rules=rules, hidden=jnp.zeros((8, 1)), kernel=kernel)
+  placement = NamedSharding(mesh, layout.of_kernel)
+  vectors = np.random.default_rng(3).normal(size=(100, 24)).astype(np.float32)
+  found, expected = (
+    dense_start.start(start, np.arange(2, 102), vectors, how=DenseStart())
+    for start in (jax.device_put(kernel, placement), jnp.asarray(kernel))
+  )
+  return {
+    "same_split": found.sharding.is_equivalent_to(placement, 2),
+    "furthest": float(np.abs(np.asarray(found) - np.asarray(expected)).max()),
+  }
+
+
 def meshes():
   devices = np.asarray(jax.devices())
   for data, model in ((8, 1), (4, 2), (1, 8)):
@@ -113,6 +129,9 @@ def main():
     report[f"{name} sampled"] = {
       kind: compare(drawn, inputs(128), mesh, rules)
       for kind, rules in ALL_RULES.items()
+    }
+    report[f"{name} dense start"] = {
+      kind: dense(mesh, rules) for kind, rules in ALL_RULES.items()
     }
   # Neither 13 rows nor 125 columns are divided by any axis.
   report["4x2 whole columns"] = {
