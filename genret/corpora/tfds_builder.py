@@ -14,11 +14,13 @@ Examples stand in the order of the collection. TFDS's own builders serialise
 shard is a range of rows, written whole or not at all, at 10 µs an example.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -201,16 +203,42 @@ def _files(parts: Iterable[Part], out: Path) -> list[str]:
 
 def _write(part: Part, out: Path) -> None:
   """Writes the shards that are not there yet, one after another."""
-  with tqdm(
+  with _progress(part) as progress:
+    for number in range(part.num_shards):
+      _write_shard(part, out, number)
+      progress.update(len(part.shard(number)))
+
+
+def _progress(part: Part) -> tqdm:
+  return tqdm(
     total=part.count,
     desc=f"tfds {part.config} {part.split}",
     unit=" examples",
     delay=2,
     leave=False,
-  ) as progress:
-    for number in range(part.num_shards):
-      _write_shard(part, out, number)
-      progress.update(len(part.shard(number)))
+  )
+
+
+@contextlib.contextmanager
+def _watched(part: Part, out: Path) -> Iterator[None]:
+  """Shows how far a part is that others write, by the shards that stand."""
+  done = threading.Event()
+
+  def watch() -> None:
+    with _progress(part) as progress:
+      while not done.wait(1):
+        stand = [
+          i for i in range(part.num_shards) if part.path(out, i).exists()
+        ]
+        progress.update(sum(len(part.shard(i)) for i in stand) - progress.n)
+
+  thread = threading.Thread(target=watch, daemon=True)
+  thread.start()
+  try:
+    yield
+  finally:
+    done.set()
+    thread.join()
 
 
 def _write_shard(part: Part, out: Path, number: int) -> None:
@@ -306,13 +334,20 @@ def _write_with_beam(
   if config.runner not in known and "." not in config.runner:
     hint = suggest(config.runner, known)
     raise ConfigError(f"Beam has no runner {config.runner!r}.{hint}")
-  root, out = str(collection.root.resolve()), str(out.resolve())
-  shards = range(tfds_parts.documents_part(collection).num_shards)
-  work = functools.partial(_write_documents, root=root, out=out)
+  part = tfds_parts.documents_part(collection)
+  work = functools.partial(
+    _write_documents,
+    root=str(collection.root.resolve()),
+    out=str(out.resolve()),
+  )
   # Options are named even where there are none: Beam would read sys.argv.
   options = PipelineOptions(list(config.options))
-  with beam.Pipeline(runner=config.runner, options=options) as pipeline:
-    pipeline | beam.Create(shards) | beam.Reshuffle() | beam.Map(work)
+  with (
+    _watched(part, out),
+    beam.Pipeline(runner=config.runner, options=options) as pipeline,
+  ):
+    shards = pipeline | beam.Create(range(part.num_shards))
+    shards | beam.Reshuffle() | beam.Map(work)
 
 
 def _write_documents(number: int, *, root: str, out: str) -> None:
