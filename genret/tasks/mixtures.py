@@ -1,5 +1,6 @@
 """Seqio mixtures from a collection, docids and rates."""
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -58,59 +59,105 @@ def build(
   """
   if cache_dir is not None:  # where `use_cached=True` looks
     seqio.add_global_cache_dirs([str(Path(cache_dir) / example_store.SEQIO)])
+  parts = checked(collection, docids, tasks=tasks, input_length=input_length)
+  rates = []
+  for config in tasks:
+    name = parts.name(config)
+    known = name in seqio.TaskRegistry.names()
+    if not known or cache_dir is not None:
+      examples = _examples(config, parts, cache_dir=cache_dir)
+    if not known:
+      source = ExamplesSource(
+        examples, table=parts.table, docids=parts.docids, config=config
+      )
+      seqio.TaskRegistry.add_provider(name, make_task(name, source))
+    elif cache_dir is not None:  # the same examples, now mapped from there
+      seqio.TaskRegistry.get(name).source.examples = examples
+    rates.append((name, float(config.rate)))
+  return registered(rates)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Parts:
+  """What a mixture is made of, once it is sure that it goes together.
+
+  Attributes:
+    collection: what is read.
+    table: its docids.
+    docids: the hash of the table's content.
+    input_length: the most ids an input may have, EOS included.
+  """
+
+  collection: Collection
+  table: DocidTable
+  docids: str
+  input_length: int
+
+  def name(self, config: TaskConfig, prefix: str = "genret") -> str:
+    """Names a task by its content."""
+    content = {
+      "format": _FORMAT,
+      "collection": self.collection.identity,
+      "docids": self.docids,
+      "input_length": self.input_length,
+      "task": config.content(),
+    }
+    return f"{prefix}_{config.name}_{_hash(content)}"
+
+
+def checked(
+  collection: Collection | Path | str,
+  docids: DocidTable | Path | str,
+  *,
+  tasks: Sequence[TaskConfig],
+  input_length: int,
+) -> Parts:
+  """Opens what a mixture is made of; arguments and errors as for `build`."""
   collection = _opened(collection, Collection, Collection.open)
   table = _opened(docids, DocidTable, DocidTable.load)
   _check_tasks(tasks)
   check_same_documents(collection, table)
   if input_length < 2:
     raise ConfigError(f"input_length must be at least 2; {input_length} came.")
-  common = {
-    "format": _FORMAT,
-    "collection": collection.identity,
-    "docids": digest(table),
-    "input_length": input_length,
-  }
-  rates = []
-  for config in tasks:
-    name = f"genret_{config.name}_{_hash(common | {'task': config.content()})}"
-    known = name in seqio.TaskRegistry.names()
-    if not known or cache_dir is not None:
-      examples = _examples(
-        config, collection, input_length, cache_dir=cache_dir
-      )
-    if not known:
-      source = ExamplesSource(
-        examples, table=table, docids=common["docids"], config=config
-      )
-      seqio.TaskRegistry.add_provider(name, make_task(name, source))
-    elif cache_dir is not None:  # the same examples, now mapped from there
-      seqio.TaskRegistry.get(name).source.examples = examples
-    rates.append((name, float(config.rate)))
+  return Parts(
+    collection=collection,
+    table=table,
+    docids=digest(table),
+    input_length=input_length,
+  )
+
+
+def registered(rates: Sequence[tuple[str, float]]) -> seqio.Mixture:
+  """Registers a mixture of registered tasks, unless seqio knows it.
+
+  Args:
+    rates: pairs of a task's name and its rate.
+
+  Returns:
+    The mixture, named by the hash of the rates.
+  """
   name = f"genret_mixture_{_hash({'rates': sorted(rates)})}"
   if name not in seqio.MixtureRegistry.names():
-    seqio.MixtureRegistry.add(name, rates)
+    seqio.MixtureRegistry.add(name, list(rates))
   return seqio.MixtureRegistry.get(name)
 
 
 def _examples(
-  config: TaskConfig,
-  collection: Collection,
-  input_length: int,
-  *,
-  cache_dir: str | None,
+  config: TaskConfig, parts: Parts, *, cache_dir: str | None
 ) -> Examples:
+  length = parts.input_length
   if cache_dir is None:
-    return config.examples(collection, Tokenizer(), input_length=input_length)
+    return config.examples(parts.collection, Tokenizer(), input_length=length)
   return example_store.stored(
-    config, collection, input_length=input_length, cache_dir=Path(cache_dir)
+    config, parts.collection, input_length=length, cache_dir=Path(cache_dir)
   )
 
 
 def describe(mixture: seqio.Mixture) -> str:
-  """Lists the tasks of a mixture that `build` made.
+  """Lists the tasks of a mixture.
 
   Args:
-    mixture: from `build`.
+    mixture: from `build`; of another, only names and shares are known.
 
   Returns:
     A table: share of the mixture, examples, share of documents that have
@@ -121,6 +168,10 @@ def describe(mixture: seqio.Mixture) -> str:
     f"{'ids':>6s} {'cut':>8s}"
   ]
   for task in mixture.tasks:
+    if not isinstance(task.source, ExamplesSource):
+      share = mixture.get_rate(task) / mixture.total_rate
+      lines.append(f"{task.name} {share:.1%}, read by seqio")
+      continue
     examples, table = task.source.examples, task.source.table
     covered = examples.num_covered(table.num_documents) / table.num_documents
     mean = len(examples.tokens) / examples.num_examples

@@ -14,7 +14,7 @@ from genret.tasks.host_tensorflow import seqio, tf
 from genret.tasks.preprocessors import token_dropout
 from genret.tasks.stream import take
 
-_SHUFFLE_BUFFER = 10_000  # examples of a cache, whose files are shuffled too
+SHUFFLE_BUFFER = seqio.SHUFFLE_BUFFER_SIZE  # files are shuffled too
 _TOGETHER = 256  # mapped examples that are read at a time
 
 
@@ -178,7 +178,7 @@ class ExamplesTask(seqio.Task):
     that it did not is read from its arrays: the examples are the same.
     """
     if use_cached and self.cache_dir:
-      task = self.replace(shuffle_buffer_size=_SHUFFLE_BUFFER)
+      task = self.replace(shuffle_buffer_size=SHUFFLE_BUFFER)
       options = {**options, "num_epochs": num_epochs, "use_cached": True}
       return task.get_dataset(sequence_length, **options)
     task = self.replace(source=self.source.repeated(num_epochs))
@@ -203,7 +203,7 @@ def make_task(name: str, source: ExamplesSource) -> ExamplesTask:
   return ExamplesTask(
     name=name,
     source=source,
-    output_features=_features(source.table),
+    output_features=features(source.table),
     preprocessors=[cached, *(dropout if config.token_dropout[1] else [])],
     shuffle_buffer_size=None,
   )
@@ -218,7 +218,8 @@ def text_vocabulary() -> seqio.SentencePieceVocabulary:
   )
 
 
-def _features(table: DocidTable) -> dict[str, seqio.Feature]:
+def features(table: DocidTable) -> dict[str, seqio.Feature]:
+  """Describes `inputs` and `targets` of a task with these docids."""
   docids = seqio.PassThroughVocabulary(
     table.vocab_size, eos_id=EOS if table.has_eos else None
   )

@@ -1,5 +1,6 @@
 """Collections and docids for the tests of this room."""
 
+import itertools
 import json
 import tarfile
 from importlib import resources
@@ -23,6 +24,12 @@ def write_collection(folder: Path, *, documents, queries, qrels) -> Collection:
   with artifacts.building(folder, recipe) as draft:
     collection.write(draft, documents=documents, queries=queries, qrels=qrels)
   return Collection.open(folder)
+
+
+@pytest.fixture(scope="session")
+def new_collection():
+  """The function that writes a collection."""
+  return write_collection
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +59,28 @@ def squad(tmp_path_factory) -> Collection:
       for d in documents
     ],
     queries=[Query(query_id=q["_id"], text=q["text"]) for q in queries],
+    qrels=qrels,
+  )
+
+
+@pytest.fixture(scope="session")
+def few(squad, tmp_path_factory) -> Collection:
+  """The first 200 passages of squad and the questions about them."""
+  documents = list(itertools.islice(squad.documents(), 200))
+  docnos = {document.docno for document in documents}
+  qrels = {
+    split: {
+      query_id: judged
+      for query_id, judged in squad.qrels(split).items()
+      if docnos.issuperset(judged)
+    }
+    for split in squad.splits
+  }
+  asked = set().union(*qrels.values())
+  return write_collection(
+    tmp_path_factory.mktemp("collections") / "few",
+    documents=documents,
+    queries=[query for query in squad.queries() if query.query_id in asked],
     qrels=qrels,
   )
 

@@ -1,12 +1,10 @@
 import collections
 import importlib.util
-import itertools
 import json
 
 import numpy as np
 import pytest
 
-from genret.core import artifacts, collection
 from genret.core.errors import ConfigError
 from genret.docids import naive
 from genret.tasks import mixtures, seqio_cache
@@ -25,26 +23,9 @@ needs_beam = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def some(squad, tmp_path_factory):
-  """The first 300 passages of squad, which are enough here."""
-  root = tmp_path_factory.mktemp("collections") / "some"
-  recipe = artifacts.Recipe(
-    stage="prepare", format_version=collection.FORMAT_VERSION
-  )
-  with artifacts.building(root, recipe) as draft:
-    collection.write(
-      draft,
-      documents=itertools.islice(squad.documents(), 300),
-      queries=[],
-      qrels={},
-    )
-  return collection.Collection.open(root)
-
-
-@pytest.fixture(scope="module")
-def docids(some, tmp_path_factory):
+def docids(few, tmp_path_factory):
   folder = tmp_path_factory.mktemp("docids") / "naive"
-  naive.build(some.docnos).save(folder)
+  naive.build(few.docnos).save(folder)
   return folder
 
 
@@ -54,8 +35,8 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def mixture(some, docids, cache):
-  return mixtures.build(some, docids, tasks=TASKS, cache_dir=str(cache))
+def mixture(few, docids, cache):
+  return mixtures.build(few, docids, tasks=TASKS, cache_dir=str(cache))
 
 
 @pytest.fixture(scope="module")
