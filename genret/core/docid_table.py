@@ -53,7 +53,7 @@ class DocidTable:
   def __post_init__(self, checked: bool):
     codes = np.asanyarray(self.codes)
     _check_shape(codes, len(self.docnos), self.vocab_size)
-    dtype = np.uint16 if self.vocab_size <= 1 << 16 else np.int32
+    dtype = symbol_dtype(self.vocab_size)
     if codes.dtype != dtype:
       _check_range(codes, self.docnos, self.vocab_size)
       codes = codes.astype(dtype)
@@ -89,7 +89,7 @@ class DocidTable:
     Returns:
       One tuple of ascending row numbers a shared docid, by first row.
     """
-    order = _lexicographic(self.codes)
+    order = lexicographic_order(self.codes)
     same = np.zeros(len(order) + 1, bool)  # same[i]: row i equals row i - 1
     for start in range(0, len(order) - 1, _CHUNK):
       rows = order[start : start + _CHUNK + 1]
@@ -177,7 +177,7 @@ class DocidTable:
   def _check_prefixes(self) -> None:
     if bool((self.codes[:, -1] != PAD).all()):
       return  # all of one length
-    order = _lexicographic(self.codes)
+    order = lexicographic_order(self.codes)
     for start in range(0, len(order) - 1, _CHUNK):
       rows = order[start : start + _CHUNK + 1]
       shorter, longer = self.codes[rows[:-1]], self.codes[rows[1:]]
@@ -195,6 +195,39 @@ class DocidTable:
     symbols = self.codes[row]
     docid = " ".join(map(str, symbols[symbols != PAD].tolist()))
     return f"document {self.docnos[int(row)]!r} (row {row}: {docid})"
+
+
+def symbol_dtype(vocab_size: int) -> np.dtype:
+  """Returns what the symbols of a vocabulary are stored as.
+
+  >>> symbol_dtype(65_536), symbol_dtype(65_537)
+  (dtype('uint16'), dtype('int32'))
+  """
+  return np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.int32)
+
+
+def lexicographic_order(codes: np.ndarray) -> np.ndarray:
+  """Orders rows of symbols lexicographically [N]; equal ones stay in order.
+
+  Several symbols are read as one 64-bit number, so that a sort of few keys
+  does. Pads are the least symbol: a prefix stands before what it begins, and
+  all that stands between the two begins with it as well.
+
+  >>> lexicographic_order(np.array([[3, 2], [2, 3], [2, 0]], np.uint16))
+  array([2, 1, 0])
+  """
+  size = codes.dtype.itemsize
+  symbols = codes.view(f"u{size}")
+  packed = 8 // size
+  keys = []
+  for start in range(0, codes.shape[1], packed):
+    key = np.zeros(len(codes), np.uint64)
+    for place in range(start, start + packed):
+      key <<= np.uint64(8 * size)
+      if place < codes.shape[1]:
+        key |= symbols[:, place]
+    keys.append(key)
+  return np.lexsort(keys[::-1])
 
 
 def _check_shape(codes: np.ndarray, num_docnos: int, vocab_size: int) -> None:
@@ -225,20 +258,3 @@ def _check_range(
       f"Symbol {symbol} of document {docnos[row]!r} (row {row}) is outside "
       f"the vocabulary of {vocab_size} symbols."
     )
-
-
-def _lexicographic(codes: np.ndarray) -> np.ndarray:
-  """Orders rows lexicographically [N]; equal rows keep their order.
-
-  Several symbols are read as one 64-bit number, so that a sort of few keys
-  does. Pads are the least symbol: a prefix stands before what it begins, and
-  all that stands between the two begins with it as well.
-  """
-  symbol = np.dtype(">u2" if codes.dtype.itemsize == 2 else ">u4")
-  packed = 8 // symbol.itemsize
-  rows, length = codes.shape
-  width = -(-length // packed) * packed
-  wide = np.zeros((rows, width), symbol)
-  wide[:, :length] = codes
-  keys = wide.view(">u8").astype(np.uint64)  # [N, width / packed]
-  return np.lexsort(keys.T[::-1])

@@ -1,14 +1,18 @@
 """Hierarchical k-means: documents as the leaves of a tree of clusters."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from tqdm import tqdm
 
 from genret.core.errors import ConfigError
 from genret.docids import kmeans
 
+_IN_MEMORY = 1 << 17  # rows whose vectors are read once for all their levels
 _AT_ONCE = 1024  # clusters whose centroids are held in memory together
+_SMALL = 1 << 14  # documents
+_CAREFUL, _QUICK = 25, 6  # iterations for few documents, and for many
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,17 +37,23 @@ class Hierarchy:
     leaf_size: the most documents of a cluster that is not split.
     max_depth: the most levels of clusters.
     sample: documents that the centroids of a larger cluster come from.
+    iterations: the most of k-means at each split. None takes 25 for up to
+      16,384 documents and 6 for more, where further ones change the error
+      within the leaves by less than another seed does.
     seed: of the starts, the samples and the even splits.
   """
 
   k: int = 10
   leaf_size: int = 100
   max_depth: int = 16
-  sample: int = 100_000
+  sample: int = 16_384
+  iterations: int | None = None
   seed: int = 0
 
   def __post_init__(self):
     least = {"k": 2, "leaf_size": 1, "max_depth": 1, "sample": self.k}
+    if self.iterations is not None:
+      least["iterations"] = 1
     for name, bound in least.items():
       if getattr(self, name) < bound:
         raise ConfigError(
@@ -54,6 +64,13 @@ class Hierarchy:
     """The most documents that fit below a cluster at some depth."""
     return self.leaf_size * self.k ** (self.max_depth - depth)
 
+  def decided(self, documents: int) -> "Hierarchy":
+    """Returns the same with the iterations for so many documents."""
+    if self.iterations is not None:
+      return self
+    iterations = _CAREFUL if documents <= _SMALL else _QUICK
+    return dataclasses.replace(self, iterations=iterations)
+
 
 def leaves(vectors: np.ndarray, hierarchy: Hierarchy) -> list[Leaf]:
   """Splits documents into clusters, level by level.
@@ -63,6 +80,11 @@ def leaves(vectors: np.ndarray, hierarchy: Hierarchy) -> list[Leaf]:
   leaves a cluster whole, as identical vectors do, or would leave a part too
   large for the levels that remain, the cluster is split evenly in a seeded
   random order instead.
+
+  Clusters too large to hold are split one at a time from the file. Smaller
+  ones are read once, a few side by side, and split to their leaves in
+  memory: of millions of documents each is read some three times, whatever
+  the depth. A bar counts the documents in leaves.
 
   Args:
     vectors: [N, D], may be memory-mapped.
@@ -81,7 +103,45 @@ def leaves(vectors: np.ndarray, hierarchy: Hierarchy) -> list[Leaf]:
       f" levels of k={hierarchy.k} clusters with at most"
       f" leaf_size={hierarchy.leaf_size} documents each; raise one of them."
     )
-  level = [Leaf(path=(), rows=np.arange(total))]
+  hierarchy = hierarchy.decided(total)
+  done: list[Leaf] = []
+  with tqdm(total=total, unit=" documents", desc="clusters", delay=2) as bar:
+    for nodes in _shelves(vectors, hierarchy):
+      done += _grown(vectors, nodes, hierarchy)
+      bar.update(sum(len(node.rows) for node in nodes))
+  return sorted(done, key=lambda leaf: leaf.path)
+
+
+def _shelves(vectors: np.ndarray, hierarchy: Hierarchy) -> Iterator[list[Leaf]]:
+  """Splits what is large; yields clusters that fit into memory together."""
+  stack = [Leaf(path=(), rows=np.arange(len(vectors)))]
+  shelf: list[Leaf] = []
+  held = 0
+  while stack:
+    node = stack.pop()
+    if len(node.rows) > max(_IN_MEMORY, hierarchy.leaf_size):
+      stack += _split(vectors, [node], hierarchy)[::-1]
+      continue
+    if shelf and held + len(node.rows) > _IN_MEMORY:
+      yield shelf
+      shelf, held = [], 0
+    shelf.append(node)
+    held += len(node.rows)
+  yield shelf
+
+
+def _grown(
+  vectors: np.ndarray, nodes: Sequence[Leaf], hierarchy: Hierarchy
+) -> list[Leaf]:
+  """Splits clusters down to their leaves, their vectors read once."""
+  rows = np.concatenate([node.rows for node in nodes])
+  if len(rows) < len(vectors):
+    vectors = vectors[rows]
+  ends = np.cumsum([len(node.rows) for node in nodes])
+  level = [
+    Leaf(path=node.path, rows=np.arange(end - len(node.rows), end))
+    for node, end in zip(nodes, ends, strict=True)
+  ]
   done: list[Leaf] = []
   while level:
     done += [node for node in level if len(node.rows) <= hierarchy.leaf_size]
@@ -89,7 +149,7 @@ def leaves(vectors: np.ndarray, hierarchy: Hierarchy) -> list[Leaf]:
     level = []
     for start in range(0, len(large), _AT_ONCE):
       level += _split(vectors, large[start : start + _AT_ONCE], hierarchy)
-  return sorted(done, key=lambda leaf: leaf.path)
+  return [Leaf(path=leaf.path, rows=rows[leaf.rows]) for leaf in done]
 
 
 def _split(
@@ -102,7 +162,13 @@ def _split(
     for node, random in zip(nodes, randoms, strict=True)
   ]
   seeds = [int(random.integers(1 << 31)) for random in randoms]
-  fitted = kmeans.fit(vectors, samples, k=hierarchy.k, seeds=seeds)
+  fitted = kmeans.fit(
+    vectors,
+    samples,
+    k=hierarchy.k,
+    seeds=seeds,
+    iterations=hierarchy.iterations,
+  )
   children: list[Leaf] = []
   for node, found, random in zip(nodes, fitted, randoms, strict=True):
     labels = found.labels

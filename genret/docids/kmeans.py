@@ -1,44 +1,22 @@
-"""K-means in JAX, compiled for few shapes.
-
-Lloyd's iterations from a greedy k-means++ start (Arthur and Vassilvitskii,
-2007): each new centre is the best of a few points drawn with probability
-proportional to their squared distance from the centres so far. Many small
-problems are padded to a few sizes with points of weight
-zero, and solved together.
-"""
+"""K-means of many groups of rows of one file of vectors."""
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
-_SMALLEST = 512
+from genret.docids import lloyd
+
+ITERATIONS = 25
+"""The most of Lloyd's iterations, unless said otherwise."""
+
 _ROWS_AT_ONCE = 1 << 14
-_TOLERANCE = 1e-4
-
-
-class _Problem(NamedTuple):
-  """Points to cluster, their mean at the origin."""
-
-  points: jax.Array  # [S, D]
-  weights: jax.Array  # [S], 0 where a point only pads
-  squares: jax.Array  # [S], squared lengths
-
-
-class _State(NamedTuple):
-  """Where Lloyd's iterations stand."""
-
-  centroids: jax.Array  # [k, D]
-  error: jax.Array
-  previous: jax.Array
-  empty: jax.Array
-  step: jax.Array
+_ON_ACCELERATORS = 1 << 17
+_LEAST_BLOCK = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,15 +39,13 @@ def fit(
   *,
   k: int,
   seeds: Sequence[int],
-  iterations: int = 25,
+  iterations: int = ITERATIONS,
 ) -> list[Clustering]:
   """Clusters several groups of rows, each into k.
 
-  Groups whose sizes round up to the same of a few are solved in one call
-  of one compiled program.
-
   Args:
-    vectors: [N, D], may be memory-mapped; only the groups' rows are read.
+    vectors: [N, D], may be memory-mapped; only the groups' rows are read,
+      some at a time.
     groups: G arrays of row numbers.
     k: clusters a group.
     seeds: G whole numbers.
@@ -79,27 +55,22 @@ def fit(
   Returns:
     G clusterings, in the order of the groups.
   """
-  done: dict[int, Clustering] = {}
-  sizes = [_padded_size(len(rows)) for rows in groups]
-  for size in sorted(set(sizes)):
-    members = [i for i, other in enumerate(sizes) if other == size]
-    at_once = max(1, _ROWS_AT_ONCE // size)
-    for start in range(0, len(members), at_once):
-      batch = members[start : start + at_once]
-      points, weights = _padded(
-        vectors, [groups[i] for i in batch], (at_once, size)
-      )
-      chances = np.zeros((at_once, k, _tries(k)), np.float32)
-      for slot, i in enumerate(batch):
-        random = np.random.default_rng(seeds[i])
-        chances[slot] = random.random(chances.shape[1:], np.float32)
-      out = _fit_batch(points, weights, chances, iterations=iterations)
-      centroids, labels = map(np.asarray, out)
-      for slot, i in enumerate(batch):
-        done[i] = Clustering(
-          centroids=centroids[slot], labels=labels[slot, : len(groups[i])]
-        )
-  return [done[i] for i in range(len(groups))]
+  done: list[Clustering] = []
+  waiting = None  # is solved while the next pack is gathered
+  for layout in _layouts([len(rows) for rows in groups], _block(k)):
+    here = slice(layout.start, layout.start + len(layout.sizes))
+    solved = lloyd.solve(
+      layout.pack(vectors, groups[here]),
+      layout.chances(seeds[here], k),
+      iterations=iterations,
+      by_index=_on_cpu(),
+    )
+    if waiting is not None:
+      done += _unpacked(*waiting)
+    waiting = layout, solved
+  if waiting is not None:
+    done += _unpacked(*waiting)
+  return done
 
 
 def assign(
@@ -108,7 +79,8 @@ def assign(
   """Finds the nearest centroid of each row, a block at a time.
 
   Args:
-    vectors: [N, D], may be memory-mapped; one block is in memory at a time.
+    vectors: [N, D], may be memory-mapped; a block or two are in memory at a
+      time.
     rows: the n row numbers to look at.
     centroids: as `fit` gives them.
 
@@ -116,12 +88,17 @@ def assign(
     Numbers of centroids; the first of several equally near ones.
   """
   labels = np.empty(len(rows), np.int32)
-  block = min(_ROWS_AT_ONCE, _padded_size(len(rows)))
-  for start in range(0, len(rows), block):
-    members = rows[start : start + block]
-    points, _ = _padded(vectors, [members], (1, block))
-    found = _nearest(points[0], centroids)
-    labels[start : start + block] = np.asarray(found)[: len(members)]
+  waiting = None
+  for start in range(0, len(rows), _rows_at_once()):
+    members = rows[start : start + _rows_at_once()]
+    points = _empty(_rows_at_once(), vectors)
+    _gather(vectors, members, points)
+    found = _nearest(points, centroids)
+    if waiting is not None:
+      labels[waiting[0]] = np.asarray(waiting[1])
+    waiting = slice(start, start + len(members)), found[: len(members)]
+  if waiting is not None:
+    labels[waiting[0]] = np.asarray(waiting[1])
   return labels
 
 
@@ -139,16 +116,101 @@ def within_cluster_error(
   return total
 
 
-def _padded_size(rows: int) -> int:
-  """Rounds up to one of the few sizes that are compiled.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Layout:
+  """Where some neighbouring groups stand in a pack.
 
-  >>> [_padded_size(n) for n in (3, 512, 513, 100_000)]
-  [512, 512, 2048, 131072]
+  Attributes:
+    start: the number of the first of these groups.
+    sizes: rows of each of them.
+    block: rows a block.
+    blocks: of the pack, the empty ones included.
+    room: groups that the pack is shaped for.
   """
-  size = _SMALLEST
-  while size < rows:
-    size *= 4
-  return size
+
+  start: int
+  sizes: tuple[int, ...]
+  block: int
+  blocks: int
+  room: int
+
+  @property
+  def firsts(self) -> np.ndarray:
+    """The first block of each group, and that behind the last [G + 1]."""
+    used = [-(-size // self.block) for size in self.sizes]
+    return np.cumsum([0, *used])
+
+  def pack(
+    self, vectors: np.ndarray, groups: Sequence[np.ndarray]
+  ) -> lloyd.Pack:
+    """Gathers the groups' points."""
+    firsts = self.firsts
+    points = _empty(self.blocks * self.block, vectors)
+    for first, rows in zip(firsts[:-1] * self.block, groups, strict=True):
+      _gather(vectors, rows, points[first : first + len(rows)])
+    owner = np.full(self.blocks, len(groups) - 1, np.int32)
+    owner[: firsts[-1]] = np.repeat(np.arange(len(groups)), np.diff(firsts))
+    first = np.zeros(self.room, np.int32)
+    first[: len(groups)] = firsts[:-1] * self.block
+    count = np.zeros(self.room, np.int32)
+    count[: len(groups)] = self.sizes
+    points = points.reshape(self.blocks, self.block, -1)
+    return lloyd.Pack(points, owner, first, count)
+
+  def chances(self, seeds: Sequence[int], k: int) -> np.ndarray:
+    """Draws each group's numbers from its own seed."""
+    out = np.zeros((self.room, k, _tries(k)), np.float32)
+    for slot, seed in enumerate(seeds):
+      random = np.random.default_rng(seed)
+      out[slot] = random.random(out.shape[1:], np.float32)
+    return out
+
+
+def _layouts(sizes: Sequence[int], block: int) -> Iterator[_Layout]:
+  """Fills packs with groups in their order; a large group has its own."""
+  blocks = _rows_at_once() // block
+  start, used = 0, 0
+  for i, size in enumerate(sizes):
+    needed = -(-size // block)
+    if i > start and used + needed > blocks:
+      yield _layout(sizes[start:i], start, block)
+      start, used = i, 0
+    used += needed
+  if len(sizes) > start:
+    yield _layout(sizes[start:], start, block)
+
+
+def _layout(sizes: Sequence[int], start: int, block: int) -> _Layout:
+  blocks = room = _rows_at_once() // block
+  if len(sizes) == 1 and sizes[0] > blocks * block:
+    blocks, room = 1 << (-(-sizes[0] // block) - 1).bit_length(), 1
+  return _Layout(
+    start=start, sizes=tuple(sizes), block=block, blocks=blocks, room=room
+  )
+
+
+def _unpacked(
+  layout: _Layout, solved: tuple[jax.Array, jax.Array]
+) -> Iterator[Clustering]:
+  """Takes the groups' clusterings out of a solved pack."""
+  centroids, labels = (np.asarray(array) for array in solved)
+  labels = labels.reshape(-1)
+  for i, size in enumerate(layout.sizes):
+    first = layout.firsts[i] * layout.block
+    yield Clustering(
+      centroids=centroids[i], labels=labels[first : first + size]
+    )
+
+
+def _block(k: int) -> int:
+  """Rows a block: several times as many as clusters.
+
+  A block's sums are k rows, which should be few beside its own.
+
+  >>> [_block(k) for k in (2, 10, 30, 255)]
+  [64, 64, 128, 1024]
+  """
+  return max(_LEAST_BLOCK, 1 << (4 * k - 1).bit_length())
 
 
 def _tries(k: int) -> int:
@@ -156,129 +218,36 @@ def _tries(k: int) -> int:
   return 2 + int(math.log(k))
 
 
-def _padded(
-  vectors: np.ndarray, groups: Sequence[np.ndarray], shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-  """Gathers groups of rows as points [G, S, D] and weights [G, S]."""
-  points = np.zeros((*shape, vectors.shape[1]), np.float32)
-  weights = np.zeros(shape, np.float32)
-  for i, rows in enumerate(groups):
-    points[i, : len(rows)] = vectors[rows]
-    weights[i, : len(rows)] = 1.0
-  return points, weights
+def _on_cpu() -> bool:
+  return jax.default_backend() == "cpu"
 
 
-@partial(jax.jit, static_argnames=("iterations",))
-def _fit_batch(
-  points: jax.Array,
-  weights: jax.Array,
-  chances: jax.Array,
-  *,
-  iterations: int,
-) -> tuple[jax.Array, jax.Array]:
-  """Solves G problems at once: centroids [G, k, D] and labels [G, S]."""
-  fit_one = partial(_fit_one, iterations=iterations)
-  return jax.vmap(fit_one)(points, weights, chances)
+def _rows_at_once() -> int:
+  """Rows of a pack: they fit a CPU's caches, or keep a large device busy."""
+  return _ROWS_AT_ONCE if _on_cpu() else _ON_ACCELERATORS
 
 
-def _fit_one(
-  points: Float[Array, "S D"],
-  weights: Float[Array, " S"],
-  chances: Float[Array, "k tries"],
-  *,
-  iterations: int,
-) -> tuple[Float[Array, "k D"], Int[Array, " S"]]:
-  """Solves one problem; centred first, which keeps float32 accurate."""
-  total = jnp.maximum(weights.sum(), 1.0)
-  centre = jnp.einsum("s,sd->d", weights, points, precision="highest") / total
-  points = (points - centre) * weights[:, None]
-  problem = _Problem(points, weights, jnp.square(points).sum(-1))
-
-  def unfinished(state: _State) -> jax.Array:
-    falling = state.error < (1 - _TOLERANCE) * state.previous
-    return (state.step < iterations) & (falling | state.empty)
-
-  start = _State(
-    centroids=_starting_points(problem, chances),
-    error=jnp.inf,
-    previous=jnp.inf,
-    empty=jnp.array(True),
-    step=jnp.array(0),
-  )
-  step = partial(_lloyd_step, problem)
-  centroids = jax.lax.while_loop(unfinished, step, start).centroids
-  labels = _distances(problem, centroids).argmin(-1)
-  return centroids + centre, labels
+def _empty(rows: int, vectors: np.ndarray) -> np.ndarray:
+  dtype = np.float16 if vectors.dtype == np.float16 else np.float32
+  return np.zeros((rows, vectors.shape[1]), dtype)
 
 
-def _lloyd_step(problem: _Problem, state: _State) -> _State:
-  """Assigns points, then moves each centroid to the mean of its own.
-
-  One empty cluster a step takes the point that is farthest from its
-  centroid, where any is apart from it.
-  """
-  points, weights, _ = problem
-  distances = _distances(problem, state.centroids)  # [S, k]
-  labels = distances.argmin(-1)
-  nearest = distances.min(-1) * weights
-  members = jax.nn.one_hot(labels, len(state.centroids)) * weights[:, None]
-  counts = members.sum(0)
-  sums = jnp.einsum("sk,sd->kd", members, points, precision="highest")
-  means = sums / jnp.maximum(counts, 1.0)[:, None]
-  centroids = jnp.where(counts[:, None] > 0, means, state.centroids)
-  farthest, hole = nearest.argmax(), counts.argmin()
-  empty = (counts[hole] == 0) & (nearest[farthest] > 0)
-  moved = centroids.at[hole].set(points[farthest])
-  return _State(
-    centroids=jnp.where(empty, moved, centroids),
-    error=nearest.sum(),
-    previous=state.error,
-    empty=empty,
-    step=state.step + 1,
-  )
-
-
-def _starting_points(problem: _Problem, chances: jax.Array) -> jax.Array:
-  """Draws k points by greedy k-means++."""
-  points, weights, _ = problem
-
-  def add(nearest: jax.Array, chances: jax.Array):
-    drawn = _draw(nearest * weights, weights, chances)
-    candidates = points[drawn]  # [tries, D]
-    distances = _distances(problem, candidates)
-    closer = jnp.minimum(nearest[:, None], distances)  # [S, tries]
-    best = (closer * weights[:, None]).sum(0).argmin()
-    return closer[:, best], candidates[best]
-
-  first = points[_draw(weights, weights, chances[0, :1])]
-  nearest = _distances(problem, first)[:, 0]
-  _, others = jax.lax.scan(add, nearest, chances[1:])
-  return jnp.concatenate([first, others])
-
-
-def _draw(mass: jax.Array, weights: jax.Array, chances: jax.Array) -> jax.Array:
-  """Draws real points with probability proportional to their mass."""
-  cumulative = jnp.cumsum(mass)
-  targets = chances * cumulative[-1]
-  drawn = jnp.searchsorted(cumulative, targets, side="right")
-  drawn = jnp.minimum(drawn, len(mass) - 1)
-  return jnp.where(weights[drawn] > 0, drawn, mass.argmax())
-
-
-def _distances(problem: _Problem, centroids: jax.Array) -> jax.Array:
-  """Squared distances [S, k], never below zero."""
-  products = jnp.einsum(
-    "sd,kd->sk", problem.points, centroids, precision="highest"
-  )
-  squares = problem.squares[:, None] + jnp.square(centroids).sum(-1)
-  return jnp.maximum(squares - 2 * products, 0.0)
+def _gather(vectors: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+  """Copies some rows into the first places of an array."""
+  if vectors.dtype == out.dtype:
+    np.take(vectors, rows, axis=0, out=out[: len(rows)], mode="clip")
+  else:
+    out[: len(rows)] = vectors[rows]
 
 
 @jax.jit
-def _nearest(points: jax.Array, centroids: jax.Array) -> jax.Array:
+def _nearest(
+  points: Float[jax.Array, "S D"], centroids: Float[jax.Array, "k D"]
+) -> Int[jax.Array, " S"]:
   """Numbers of the nearest centroids, whose mean is first moved to 0."""
   centre = centroids.mean(0)
-  points, centroids = points - centre, centroids - centre
-  squares = jnp.square(points).sum(-1)
-  problem = _Problem(points, jnp.ones_like(squares), squares)
-  return _distances(problem, centroids).argmin(-1)
+  points = points.astype(jnp.float32) - centre
+  centroids = centroids - centre
+  products = jnp.einsum("sd,kd->sk", points, centroids, precision="highest")
+  squares = jnp.square(centroids).sum(-1)
+  return (squares - 2 * products).argmin(-1)

@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from genret.core.docid_table import PAD, DocidTable
+from genret.core.docid_table import PAD, DocidTable, lexicographic_order
+
+_BLOCK = 1 << 20  # rows looked at a time
 
 ENOUGH_UNIQUE = 0.9
 """Below this share of unique docids, rankings by docid are known to fail."""
@@ -107,9 +109,8 @@ def describe(table: DocidTable) -> Quality:
   Returns:
     The figures; printed, they are a table.
   """
-  codes = table.codes[_order(table)]
-  tree = _Tree(codes)
-  docids = np.diff(tree.starts(table.length), append=len(codes))
+  tree = _Tree(table.codes, lexicographic_order(table.codes))
+  docids = np.diff(tree.starts(table.length), append=table.num_documents)
   levels = range(int(tree.lengths.max()))
   return Quality(
     scheme=table.scheme,
@@ -142,8 +143,8 @@ def similarity_by_prefix(
     The mean cosine of documents that share at least 0, 1, 2, … symbols, as
     far as any two do.
   """
-  order = _order(table)
-  tree = _Tree(table.codes[order])
+  order = lexicographic_order(table.codes)
+  tree = _Tree(table.codes, order)
   random = np.random.default_rng(seed)
   means = []
   for level in range(table.length + 1):
@@ -170,13 +171,8 @@ def _mean_cosine(
   return float(((a * b).sum(1) / np.maximum(norms, 1e-12)).mean())
 
 
-def _order(table: DocidTable) -> np.ndarray:
-  """Sorts rows so that those with a common prefix are neighbours."""
-  return np.lexsort(table.codes.T[::-1])
-
-
 class _Tree:
-  """Sorted docids seen as a tree of prefixes.
+  """Docids seen as a tree of prefixes, the rows in lexicographic order.
 
   Attributes:
     lengths: symbols of each row [N].
@@ -184,10 +180,16 @@ class _Tree:
       [N]; -1 for the first row.
   """
 
-  def __init__(self, codes: np.ndarray):
-    self.lengths = (codes != PAD).sum(1)
-    same = np.logical_and.accumulate(codes[1:] == codes[:-1], axis=1)
-    self.shared = np.concatenate([[-1], same.sum(1)])
+  def __init__(self, codes: np.ndarray, order: np.ndarray):
+    self.lengths = np.empty(len(order), np.int32)
+    self.shared = np.full(len(order), -1, np.int32)
+    for start in range(0, len(order), _BLOCK):
+      block = codes[order[max(0, start - 1) : start + _BLOCK]]
+      same = np.logical_and.accumulate(block[1:] == block[:-1], axis=1)
+      here = slice(max(1, start), start + _BLOCK)
+      self.shared[here] = same.sum(1)
+      here = slice(max(0, start - 1), start + _BLOCK)
+      self.lengths[here] = (block != PAD).sum(1)
 
   def starts(self, level: int) -> np.ndarray:
     """First rows of each prefix of `level` symbols, or shorter docid."""
@@ -196,11 +198,13 @@ class _Tree:
   def level(self, level: int) -> Level:
     """Measures the step from `level` symbols to one more."""
     goes_on = self.lengths > level
-    node = self._number(goes_on, level)
-    child = self._number(goes_on, level + 1)
-    children = np.flatnonzero(np.diff(child, prepend=-1))
-    branching = np.bincount(node[children])
+    node = self._number(level)[goes_on]
+    child = self._number(level + 1)[goes_on]
+    first = np.diff(child, prepend=-1) != 0
+    branching = np.bincount(node[first])
     documents = np.bincount(child)
+    branching = branching[branching > 0]
+    documents = documents[documents > 0]
     return Level(
       nodes=len(branching),
       mean_branching=float(branching.mean()),
@@ -210,15 +214,12 @@ class _Tree:
 
   def leaves(self, level: int) -> np.ndarray:
     """Counts the documents that end one symbol after the same prefix."""
-    node = self._number(np.ones(len(self.shared), bool), level)
-    ends = np.bincount(node[self.lengths == level + 1])
+    ends = np.bincount(self._number(level)[self.lengths == level + 1])
     return ends[ends > 0]
 
-  def _number(self, rows: np.ndarray, level: int) -> np.ndarray:
-    """Numbers the prefixes of `level` symbols, of some of the rows."""
-    prefix = np.cumsum(self.shared < level)
-    _, number = np.unique(prefix[rows], return_inverse=True)
-    return number
+  def _number(self, level: int) -> np.ndarray:
+    """Numbers the prefixes of `level` symbols, or shorter docids [N]."""
+    return np.cumsum(self.shared < level, dtype=np.int32)
 
 
 def _evenness(documents: np.ndarray) -> float:

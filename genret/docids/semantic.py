@@ -1,11 +1,15 @@
 """Semantic docids: the path to a document in a tree of clusters."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genret.core.docid_table import FIRST_SYMBOL, DocidTable
+from genret.core.docid_table import FIRST_SYMBOL, DocidTable, symbol_dtype
 from genret.core.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+  from genret.docids.hierarchy import Leaf
 
 
 def build(
@@ -16,7 +20,8 @@ def build(
   k: int = 10,
   leaf_size: int = 100,
   max_depth: int = 16,
-  sample: int = 100_000,
+  sample: int = 16_384,
+  iterations: int | None = None,
 ) -> DocidTable:
   """Names each document by its clusters and its place in the last of them.
 
@@ -41,6 +46,8 @@ def build(
     leaf_size: the most documents of a cluster that is not split.
     max_depth: the most levels of clusters; docids have one symbol more.
     sample: documents that the centroids of a larger cluster come from.
+    iterations: the most of k-means at each split; None is 25 for up to
+      16,384 documents and 6 for more.
 
   Returns:
     Docids of up to max_depth + 1 symbols, V = 2 + max(k, leaf_size).
@@ -49,6 +56,30 @@ def build(
     ConfigError: no embeddings, or a size that cannot be.
     UserError: not one row of embeddings a document.
   """
+  embeddings = _checked(embeddings, docnos)
+  from genret.docids.hierarchy import Hierarchy, leaves
+
+  hierarchy = Hierarchy(
+    k=k,
+    leaf_size=leaf_size,
+    max_depth=max_depth,
+    sample=sample,
+    iterations=iterations,
+    seed=seed,
+  )
+  tree = leaves(embeddings, hierarchy)
+  vocab_size = FIRST_SYMBOL + max(k, leaf_size)
+  return DocidTable(
+    codes=_codes(tree, symbol_dtype(vocab_size), seed),
+    docnos=docnos,
+    vocab_size=vocab_size,
+    scheme="semantic",
+  )
+
+
+def _checked(
+  embeddings: np.ndarray | None, docnos: Sequence[str]
+) -> np.ndarray:
   if embeddings is None:
     raise ConfigError(
       "Semantic docids need embeddings. Make them with `genret embed` and"
@@ -59,22 +90,16 @@ def build(
       f"{len(embeddings):,} rows of embeddings came with {len(docnos):,}"
       " documents."
     )
-  from genret.docids.hierarchy import Hierarchy, leaves
+  return embeddings
 
-  hierarchy = Hierarchy(
-    k=k, leaf_size=leaf_size, max_depth=max_depth, sample=sample, seed=seed
-  )
-  tree = leaves(embeddings, hierarchy)
+
+def _codes(tree: "Sequence[Leaf]", dtype: np.dtype, seed: int) -> np.ndarray:
+  """Spells each document's path and its place in a seeded random order."""
   random = np.random.default_rng(seed)
   length = 1 + max(len(leaf.path) for leaf in tree)
-  codes = np.zeros((len(docnos), length), np.int32)
+  codes = np.zeros((sum(len(leaf.rows) for leaf in tree), length), dtype)
   for leaf in tree:
     depth = len(leaf.path)
-    codes[leaf.rows, :depth] = FIRST_SYMBOL + np.asarray(leaf.path, np.int32)
+    codes[leaf.rows, :depth] = FIRST_SYMBOL + np.asarray(leaf.path, dtype)
     codes[leaf.rows, depth] = FIRST_SYMBOL + random.permutation(len(leaf.rows))
-  return DocidTable(
-    codes=codes,
-    docnos=docnos,
-    vocab_size=FIRST_SYMBOL + max(k, leaf_size),
-    scheme="semantic",
-  )
+  return codes

@@ -157,6 +157,14 @@ def test_what_is_no_table_says_so(tmp_path):
     DocidTable.load(tmp_path)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+@pytest.mark.parametrize("length", [1, 2, 4, 5, 9])
+def test_rows_are_ordered_as_tuples_are(dtype, length):
+  codes = np.random.default_rng(length).integers(0, 3, (50, length), dtype)
+  order = docid_table.lexicographic_order(codes).tolist()
+  assert order == sorted(range(50), key=lambda i: (tuple(codes[i]), i))
+
+
 def test_many_rows():
   rng = np.random.default_rng(0)
   codes = rng.integers(2, 12, (100_000, 6))

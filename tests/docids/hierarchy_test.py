@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret.core.errors import ConfigError
+from genret.docids import hierarchy
 from genret.docids.hierarchy import Hierarchy, leaves
 
 
@@ -96,8 +97,32 @@ def test_centroids_of_a_sample_sort_all_documents(tmp_path):
   assert sorted(len(leaf.rows) for leaf in tree) == sorted(np.bincount(labels))
 
 
+def test_what_is_held_in_memory_changes_nothing(monkeypatch):
+  vectors = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+  settings = Hierarchy(k=3, leaf_size=8, sample=100, seed=4)
+  whole = leaves(vectors, settings)
+  monkeypatch.setattr(hierarchy, "_IN_MEMORY", 120)
+  parts = leaves(vectors, settings)
+  assert [leaf.path for leaf in parts] == [leaf.path for leaf in whole]
+  for one, other in zip(parts, whole, strict=True):
+    np.testing.assert_array_equal(one.rows, other.rows)
+
+
+def test_many_documents_get_fewer_iterations():
+  assert Hierarchy().decided(2_000).iterations == 25
+  assert Hierarchy().decided(2_000_000).iterations == 6
+  assert Hierarchy(iterations=9).decided(2_000).iterations == 9
+
+
 @pytest.mark.parametrize(
-  "setting", [{"k": 1}, {"leaf_size": 0}, {"max_depth": 0}, {"sample": 5}]
+  "setting",
+  [
+    {"k": 1},
+    {"leaf_size": 0},
+    {"max_depth": 0},
+    {"sample": 5},
+    {"iterations": 0},
+  ],
 )
 def test_sizes_that_cannot_be_are_refused(setting):
   [name] = setting

@@ -71,6 +71,15 @@ def test_many_groups_are_as_if_alone():
     np.testing.assert_allclose(found.centroids, alone.centroids, atol=1e-5)
 
 
+def test_groups_larger_than_a_pack_and_half_precision(monkeypatch):
+  points, truth = blobs(900)
+  monkeypatch.setattr(kmeans, "_ROWS_AT_ONCE", 256)
+  groups = [np.arange(900), np.arange(0, 900, 9), np.arange(70)]
+  found = kmeans.fit(points.astype(np.float16), groups, k=K, seeds=[1, 2, 3])
+  for rows, one in zip(groups, found, strict=True):
+    assert same_partition(one.labels, truth[rows])
+
+
 def test_one_seed_gives_one_result():
   points = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
   first, again = fit(points, 3), fit(points, 3)

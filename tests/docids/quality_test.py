@@ -55,14 +55,16 @@ codes = st.lists(
 )
 
 
-@given(codes)
-@settings(max_examples=60, deadline=None)
-def test_figures_equal_those_of_sets_of_prefixes(rows):
+@pytest.mark.parametrize("block", [1, 4, 1 << 20])
+@given(rows=codes)
+@settings(max_examples=30, deadline=None)
+def test_figures_equal_those_of_sets_of_prefixes(rows, block):
   ended = [[*row, 1] for row in rows]  # EOS keeps docids prefix-free
   width = max(map(len, ended))
-  found = quality.describe(
-    table([row + [0] * (width - len(row)) for row in ended])
-  )
+  made = table([row + [0] * (width - len(row)) for row in ended])
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(quality, "_BLOCK", block)
+    found = quality.describe(made)
   docids = {tuple(row) for row in ended}
   assert found.uniqueness == pytest.approx(len(docids) / len(ended))
   assert found.depth.largest == width

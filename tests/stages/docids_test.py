@@ -78,10 +78,11 @@ def test_semantic_docids_and_their_manifest(corpus, vectors, tmp_path):
   assert manifest.seed == 2
   assert manifest.arguments["scheme"] == {
     "function": "genret.docids.semantic.build",
+    "iterations": None,
     "k": 3,
     "leaf_size": 4,
     "max_depth": 16,
-    "sample": 100_000,
+    "sample": 16_384,
   }
   assert manifest.inputs == {
     "collection": corpus.identity,
