@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genret.core.docid_table import FIRST_SYMBOL, DocidTable
+from genret.core.docid_table import FIRST_SYMBOL, DocidTable, symbol_dtype
 
 _BASE = 10
 
@@ -65,11 +65,11 @@ def _table(
 ) -> DocidTable:
   """Writes one number a document, with leading zeros."""
   width = len(str(max(len(docnos) - 1, 0)))
-  powers = _BASE ** np.arange(width - 1, -1, -1, dtype=np.int64)
-  digits = numbers[:, None] // powers % _BASE  # [N, T]
+  vocab_size = FIRST_SYMBOL + _BASE
+  codes = np.empty((len(docnos), width), symbol_dtype(vocab_size))
+  for place in reversed(range(width)):
+    numbers, codes[:, place] = np.divmod(numbers, _BASE)
+  codes += FIRST_SYMBOL
   return DocidTable(
-    codes=digits + FIRST_SYMBOL,
-    docnos=docnos,
-    vocab_size=FIRST_SYMBOL + _BASE,
-    scheme=scheme,
+    codes=codes, docnos=docnos, vocab_size=vocab_size, scheme=scheme
   )

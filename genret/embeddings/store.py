@@ -40,13 +40,7 @@ class EmbeddingStore:
   made: str | None = None
 
   def __post_init__(self):
-    _check(self.vectors)
-    if len(self.vectors) != len(self.docnos):
-      raise UserError(
-        f"Embeddings have {len(self.vectors):,} rows but there are"
-        f" {len(self.docnos):,} documents; one row a document, in corpus"
-        " order, is expected."
-      )
+    _check(self.vectors, len(self.docnos))
 
   @property
   def num_documents(self) -> int:
@@ -140,38 +134,49 @@ class EmbeddingStore:
 
   @classmethod
   def from_npy(cls, path: Path, docnos: Sequence[str]) -> "EmbeddingStore":
-    """Reads a .npy file of the user's, one row a document in corpus order.
-
-    Every row is looked at once; float64 is stored as float32.
-
-    Args:
-      path: a .npy file of floats, [N, D].
-      docnos: of the collection, in corpus order.
+    """Reads a .npy file of the user's, as `open_npy` does.
 
     Returns:
-      The store; the file stays memory-mapped unless it was float64.
-
-    Raises:
-      DataError: says what is wrong with the file, and with which row.
+      The store; the file stays memory-mapped unless it was float64, which
+      becomes float32.
     """
-    try:
-      vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-      raise DataError(
-        f"cannot be read as a .npy array: {error}", path=path
-      ) from error
-    if not isinstance(vectors, np.ndarray):
-      raise DataError(
-        "is an archive of arrays; save one array with numpy.save", path=path
-      )
-    if vectors.dtype == np.float64 and vectors.ndim == 2:
+    vectors = open_npy(path, docnos)
+    if vectors.dtype == np.float64:
       vectors = vectors.astype(np.float32)
-    try:
-      store = cls(vectors=vectors, docnos=docnos)
-    except UserError as error:
-      raise DataError(str(error), path=path) from error
-    check_finite(vectors, path=path)
-    return store
+    return cls(vectors=vectors, docnos=docnos)
+
+
+def open_npy(path: Path, docnos: Sequence[str]) -> np.ndarray:
+  """Opens a .npy file of the user's, one row a document in corpus order.
+
+  Every row is looked at once, a block at a time.
+
+  Args:
+    path: a .npy file of floats, [N, D].
+    docnos: of the collection, in corpus order.
+
+  Returns:
+    The vectors, memory-mapped: float16, float32 or float64.
+
+  Raises:
+    DataError: says what is wrong with the file, and with which row.
+  """
+  try:
+    vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+  except (OSError, ValueError, EOFError) as error:
+    raise DataError(
+      f"cannot be read as a .npy array: {error}", path=path
+    ) from error
+  if not isinstance(vectors, np.ndarray):
+    raise DataError(
+      "is an archive of arrays; save one array with numpy.save", path=path
+    )
+  try:
+    _check(vectors, len(docnos), dtypes=(np.float16, np.float32, np.float64))
+  except UserError as error:
+    raise DataError(str(error), path=path) from error
+  check_finite(vectors, path=path)
+  return vectors
 
 
 def check_finite(vectors: np.ndarray, *, path: Path) -> None:
@@ -202,10 +207,7 @@ def docnos_hash(docnos: Iterable[str]) -> str:
   >>> docnos_hash(["a", "b"])[:8]
   '911169dd'
   """
-  digest = hashlib.sha256()
-  for docno in docnos:
-    digest.update(docno.encode("utf-8") + b"\n")
-  return digest.hexdigest()
+  return Docnos.from_strings(docnos).checksum
 
 
 def squad(docnos: Sequence[str]) -> EmbeddingStore:
@@ -234,14 +236,24 @@ def squad(docnos: Sequence[str]) -> EmbeddingStore:
     return EmbeddingStore(vectors=np.load(path), docnos=docnos)
 
 
-def _check(vectors: Any) -> None:
-  """Holds an array to [N, D] of float16 or float32."""
+def _check(
+  vectors: Any,
+  documents: int,
+  dtypes: Sequence[type] = (np.float16, np.float32),
+) -> None:
+  """Holds an array to [N, D] of floats, one row a document."""
   if vectors.ndim != 2 or 0 in vectors.shape:
     raise UserError(
       "Embeddings must be an array [documents, dimensions] with at least one of"
       f" each, not of shape {list(vectors.shape)}."
     )
-  if vectors.dtype not in (np.float16, np.float32):
+  if vectors.dtype not in dtypes:
     raise UserError(
       f"Embeddings must be float16 or float32, not {vectors.dtype}."
+    )
+  if len(vectors) != documents:
+    raise UserError(
+      f"Embeddings have {len(vectors):,} rows but there are"
+      f" {documents:,} documents; one row a document, in corpus"
+      " order, is expected."
     )

@@ -128,7 +128,7 @@ def _blocks(
   if callable(config.vectors):
     vectors = config.vectors(docnos).aligned(docnos)
   else:
-    vectors = EmbeddingStore.from_npy(Path(config.vectors), docnos).vectors
+    vectors = store.open_npy(Path(config.vectors), docnos)
   return (vectors[i : i + BLOCK] for i in range(0, len(vectors), BLOCK))
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from genret.core import artifacts
 from genret.core.artifacts import Recipe
+from genret.core.docnos import Docnos
 from genret.core.errors import ArtifactError, DataError, UserError
 from genret.corpora import embedded
 from genret.embeddings import store
@@ -69,6 +70,22 @@ def test_a_users_file_is_read(tmp_path):
   np.testing.assert_array_equal(found.vectors, VECTORS)
   path = saved(tmp_path / "w.npy", VECTORS)
   assert isinstance(EmbeddingStore.from_npy(path, DOCNOS).vectors, np.memmap)
+
+
+def test_a_users_file_of_doubles_is_not_copied(tmp_path):
+  path = saved(tmp_path / "v.npy", VECTORS.astype(np.float64))
+  found = store.open_npy(path, DOCNOS)
+  assert isinstance(found, np.memmap)
+  assert found.dtype == np.float64
+
+
+def test_docnos_of_any_kind_are_compared():
+  packed = Docnos.from_strings(DOCNOS)
+  found = EmbeddingStore(vectors=VECTORS, docnos=packed)
+  assert found.aligned(DOCNOS) is found.aligned(packed) is VECTORS
+  assert store.docnos_hash(DOCNOS) == store.docnos_hash(packed)
+  with pytest.raises(UserError, match="Row 2 .*'c'.*'x'"):
+    found.aligned(Docnos.from_strings(["a", "b", "x"]))
 
 
 WITH_NAN = np.array([[1, 2], [np.nan, 4], [5, np.inf]], np.float32)
