@@ -61,6 +61,7 @@ ALLOWED = (
   (TORCH, ("genret.interop", "genret.embeddings"), True),
   (TORCH, ("genret.querygen.prompting",), True),
   ({"gin"}, ("genret.cli",), False),
+  ({"t5x"}, ("genret.interop.t5x_model",), False),
 )
 WITHOUT_JAX = ("genret.core", "genret.corpora", "genret.evaluation")
 
@@ -142,7 +143,7 @@ def floor_faults(module: str, tree: ast.Module) -> Iterator[str]:
 
 def library_faults(module: str, tree: ast.Module) -> Iterator[str]:
   """Yields imports of libraries that have no business in this module."""
-  governed = TENSORFLOW | TORCH | {"gin"}
+  governed = TENSORFLOW | TORCH | {"gin", "t5x"}
   for item in imports(tree):
     library = item.target.split(".")[0]
     where = f"{module}:{item.line}: {library}"
@@ -344,6 +345,7 @@ def test_rooms_load_no_more_than_they_may(rooms, absent):
     (library_faults, "genret.models.a", "def f():\n  import seqio", "not"),
     (library_faults, "genret.interop.a", "import torch", "inside functions"),
     (library_faults, "genret.docids.a", "def f():\n  import torch", "not"),
+    (library_faults, "genret.interop.t5x", "from t5x import models", "not"),
   ],
 )
 def test_bad_import_is_found(checker, module, source, fault):
