@@ -1,5 +1,7 @@
 """Our T5 against `transformers`' on the same weights, stored and live."""
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -7,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import traverse_util
 
-from genret.core.errors import ArtifactError
+from genret.core.errors import ArtifactError, ConfigError
 from genret.interop import huggingface
+from genret.interop import shapes as shapes_module
 from genret.models.stepper import T5Stepper
 from genret.models.t5 import T5, T5Config
 
@@ -128,3 +132,78 @@ def test_a_weight_of_another_shape_is_named(golden, shapes):
   weights = weights_of(golden) | {"shared.weight": np.zeros((3, 16))}
   with pytest.raises(ArtifactError, match=r"shared\.weight.*\[3, 16\]"):
     huggingface.from_huggingface(weights, shapes)
+
+
+@pytest.fixture
+def folder(golden, tmp_path):
+  """A folder as `transformers` saves one: in two files, with duplicates."""
+  safetensors = pytest.importorskip("safetensors.numpy")
+  weights = weights_of(golden)
+  weights["encoder.embed_tokens.weight"] = weights["shared.weight"]
+  weights["decoder.embed_tokens.weight"] = weights["shared.weight"]
+  half = len(weights) // 2
+  files = {"a.safetensors": {}, "b.safetensors": {}}
+  for i, (name, value) in enumerate(weights.items()):
+    file = "a.safetensors" if i < half else "b.safetensors"
+    files[file][name] = value
+  for name, part in files.items():
+    safetensors.save_file(part, tmp_path / name)
+  places = {name: file for file, part in files.items() for name in part}
+  (tmp_path / "model.safetensors.index.json").write_text(
+    json.dumps({"weight_map": places})
+  )
+  return tmp_path
+
+
+def test_a_folder_is_read_under_our_names(golden, shapes, folder):
+  assert huggingface.is_model(folder)
+  found = huggingface.read(folder)
+  weights = weights_of(golden)
+  params = huggingface.from_huggingface(weights, shapes)
+  flat = traverse_util.flatten_dict(params, sep="/")
+  assert found.keys() == flat.keys()
+  for name, leaf in found.items():
+    value = leaf.read()
+    assert leaf.shape == value.shape
+    real = flat[name][:, : value.shape[1]] if "logits" in name else flat[name]
+    np.testing.assert_array_equal(value, real)
+
+
+def test_what_is_written_is_what_was_read(golden, folder, tmp_path):
+  params = huggingface.read(folder)
+  out = tmp_path / "out"
+  out.mkdir()
+  config = shapes_module.config_of(params)
+  huggingface.write(out, config, params)
+  found = huggingface.read_safetensors(out / "model.safetensors")
+  weights = weights_of(golden)
+  assert found.keys() == weights.keys()
+  for name, value in weights.items():
+    np.testing.assert_array_equal(found[name], value)
+
+
+def test_transformers_loads_what_is_written(folder, tmp_path, golden):
+  torch = pytest.importorskip("torch", reason="no part of genret[test]")
+  transformers = pytest.importorskip(
+    "transformers", reason="torch's; no part of genret[test]"
+  )
+  params = huggingface.read(folder)
+  out = tmp_path / "out"
+  out.mkdir()
+  huggingface.write(out, shapes_module.config_of(params), params)
+  model = transformers.T5ForConditionalGeneration.from_pretrained(out).eval()
+  inputs = torch.tensor(golden["inputs"])
+  with torch.no_grad():
+    logits = model(
+      input_ids=inputs,
+      attention_mask=(inputs > 0).long(),
+      decoder_input_ids=torch.tensor(golden["decoder_inputs"]),
+    ).logits
+  np.testing.assert_allclose(logits.numpy(), golden["logits"], atol=1e-4)
+
+
+def test_an_own_vocabulary_is_refused(tmp_path):
+  config = dataclasses.replace(CONFIG, docid_vocab_size=9)
+  with pytest.raises(ConfigError, match="one vocabulary"):
+    huggingface.write(tmp_path, config, {})
+  assert not huggingface.is_model(tmp_path)
