@@ -123,6 +123,25 @@ def test_an_order_too_large_to_keep_is_computed():
   )
 
 
+def test_a_chunk_of_mapped_examples_is_all_that_is_copied(tmp_path):
+  path = tmp_path / "tokens"
+  with open(path, "wb") as file:
+    file.truncate(1 << 30)  # a gigabyte on paper, nothing on disk
+  size = 1 << 16
+  examples = Examples(
+    tokens=np.memmap(path, np.uint16, mode="r").view(np.ndarray),
+    offsets=np.arange(size + 1) * (1 << 13),
+    documents=np.arange(size, dtype=np.int32),
+  )
+  chosen = np.random.default_rng(0).integers(0, size, 16)
+  tracemalloc.start()
+  chunk = take(examples, chosen)
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert len(chunk.tokens) == 16 << 13
+  assert peak < 40 * len(chunk.tokens)  # an index of 8 bytes, and its sums
+
+
 def test_todays_orders_stay():
   stream = Stream([Ingredient(examples=numbered(5000))], seed=7)
   found = [c.documents[:4].tolist() for c in read(stream, 2)]
