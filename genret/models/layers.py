@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Float32, Int
 
+from genret.models import stack
+from genret.models.activations import constrain
 from genret.models.positions import mask_bias, position_bias
 from genret.models.sizes import T5Config
 
@@ -81,7 +83,9 @@ def _matmul(x: Array, kernel: Float32[Array, "I O"]) -> Array:
 
 
 def _matmul_forward(x: Array, kernel: Array):
-  return _matmul(x, kernel), (x, kernel)
+  # The product itself, not `_matmul`: rematerialisation must see that it is
+  # one to keep it.
+  return x @ kernel.astype(x.dtype), (x, kernel)
 
 
 def _matmul_backward(residuals, gradient: Array):
@@ -91,7 +95,7 @@ def _matmul_backward(residuals, gradient: Array):
   for_kernel = jnp.matmul(
     rows.T, rows_gradient, preferred_element_type=jnp.float32
   )
-  return gradient @ kernel.astype(x.dtype).T, for_kernel
+  return gradient @ kernel.astype(x.dtype).T, for_kernel.astype(kernel.dtype)
 
 
 # Left to itself JAX contracts over several axes and transposes the product;
@@ -120,7 +124,7 @@ def gated_mlp(params: Parameters, x: Float[Array, "*B D"], drop: Dropout):
   """Applies the gated MLP: (gelu(x wi_0) * x wi_1) wo, tanh's gelu."""
   gate, linear = projections(params, x, GATED)
   hidden = drop(jax.nn.gelu(gate, approximate=True) * linear, 0)
-  return dense(hidden, params["wo"])
+  return dense(constrain(hidden, "batch", "mlp"), params["wo"])
 
 
 def split_heads(x: Float[Array, "*B L J"], num_heads: int) -> Array:
@@ -129,7 +133,8 @@ def split_heads(x: Float[Array, "*B L J"], num_heads: int) -> Array:
   Heads come before positions because every product of an attention wants them
   there: a cache that is kept so is read two to three times as fast.
   """
-  return jnp.swapaxes(x.reshape(*x.shape[:-1], num_heads, -1), -3, -2)
+  heads = jnp.swapaxes(x.reshape(*x.shape[:-1], num_heads, -1), -3, -2)
+  return constrain(heads, "batch", "heads", "length", "kv")
 
 
 def attend(
@@ -190,6 +195,20 @@ def encoder_layer(
   return x + drop(gated_mlp(params["mlp"], normed, drop.within(2)), 3)
 
 
+def keys_values(
+  params: Parameters,
+  config: T5Config,
+  encoded: Float[Array, "B L D"],
+) -> KeysValues:
+  """Projects the encoded inputs for a decoder layer's cross-attention."""
+  attention = params["encoder_decoder_attention"]
+  keys, values = projections(attention, encoded, CROSS)
+  return (
+    split_heads(keys, config.num_heads),
+    split_heads(values, config.num_heads),
+  )
+
+
 def same_row(index: int, fresh: KeysValues) -> KeysValues:
   """Remembers nothing: a full pass attends to its own keys and values."""
   del index
@@ -203,14 +222,15 @@ class DecoderContext:
   Attributes:
     cross: for each layer, keys and values of the inputs [B, H, L, Dh]. They
       are never repeated for beams: the beams and positions of a query stand
-      side by side in one axis.
+      side by side in one axis. Or, where a row is decoded in one pass, how a
+      layer's parameters make them.
     cross_bias: [B, 1, Q, L], the mask of the inputs.
     self_bias: [*B, H, T, Tk], relative positions and mask.
     remember: given a layer's number and fresh keys and values, returns those
       to attend to. A decoding cache adds the earlier ones.
   """
 
-  cross: Sequence[KeysValues]
+  cross: Sequence[KeysValues] | Callable[[Parameters], KeysValues]
   cross_bias: Array
   self_bias: Array
   remember: Callable[[int, KeysValues], KeysValues] = same_row
@@ -221,7 +241,7 @@ def decoder_layer(
   x: Float[Array, "B *K T D"],
   context: DecoderContext,
   *,
-  index: int,
+  index: int | Array,
   drop: Dropout = OFF,
 ) -> Float[Array, "B *K T D"]:
   """Applies self-attention, cross-attention and MLP to the residual.
@@ -233,7 +253,8 @@ def decoder_layer(
     index: number of the layer.
     drop: dropout.
   """
-  cross = context.cross[index]
+  made = callable(context.cross)
+  cross = context.cross(params) if made else context.cross[index]
   num_heads = cross[0].shape[-3]
   normed = rms_norm(x, params["pre_self_attention_layer_norm"]["scale"])
   attention = params["self_attention"]
@@ -264,12 +285,6 @@ def decoder_layer(
   return x + drop(gated_mlp(params["mlp"], normed, drop.within(4)), 5)
 
 
-def layer_stack(params: Parameters) -> list[Parameters]:
-  """Returns the layers of an encoder or decoder in order."""
-  count = sum(name.startswith("layers_") for name in params)
-  return [params[f"layers_{i}"] for i in range(count)]
-
-
 def encode(
   params: Parameters,
   config: T5Config,
@@ -290,19 +305,22 @@ def encode(
   """
   encoder = params["encoder"]
   x = params["token_embedder"]["embedding"][inputs].astype(config.dtype)
-  x = drop(x, 0)
+  x = constrain(drop(x, 0), "batch", "embed")
   segments = (inputs > 0) if segment_ids is None else segment_ids
   bias = segment_bias(segments, segments) + position_bias(
     encoder, config, inputs.shape[1], bidirectional=True
   )  # [B, H, L, L]
-  for i, layer in enumerate(layer_stack(encoder)):
-    x = encoder_layer(
-      layer,
+
+  def layer(params: Parameters, x: Array, index: int | Array) -> Array:
+    return encoder_layer(
+      params,
       x,
       bias=bias,
       num_heads=config.num_heads,
-      drop=drop.within(i + 2),
+      drop=drop.within(index + 2),
     )
+
+  x = stack.run(stack.layers_of(encoder), x, layer, config=config)
   return drop(rms_norm(x, encoder["encoder_norm"]["scale"]), 1)
 
 
@@ -310,17 +328,10 @@ def cross_keys_values(
   params: Parameters, config: T5Config, encoded: Float[Array, "B L D"]
 ) -> list[KeysValues]:
   """Projects the encoded inputs for every decoder layer's cross-attention."""
-  cross = []
-  for layer in layer_stack(params["decoder"]):
-    attention = layer["encoder_decoder_attention"]
-    keys, values = projections(attention, encoded, CROSS)
-    cross.append(
-      (
-        split_heads(keys, config.num_heads),
-        split_heads(values, config.num_heads),
-      )
-    )
-  return cross
+  return [
+    keys_values(layer, config, encoded)
+    for layer in stack.layers_of(params["decoder"])
+  ]
 
 
 def embed_symbols(
@@ -353,8 +364,16 @@ def decode(
   """
   decoder = params["decoder"]
   x = drop(embed_symbols(params, config, symbols), 0)
-  for i, layer in enumerate(layer_stack(decoder)):
-    x = decoder_layer(layer, x, context, index=i, drop=drop.within(i + 2))
+  x = constrain(x, "batch", "embed")
+
+  def layer(params: Parameters, x: Array, index: int | Array) -> Array:
+    return decoder_layer(
+      params, x, context, index=index, drop=drop.within(index + 2)
+    )
+
+  if not callable(context.cross):  # Step by step: nothing to differentiate.
+    config = config.plain
+  x = stack.run(stack.layers_of(decoder), x, layer, config=config)
   return drop(rms_norm(x, decoder["decoder_norm"]["scale"]), 1)
 
 
@@ -363,6 +382,7 @@ def logits(
 ) -> Float32[Array, "*B V"]:
   """Applies the head in float32; columns beyond V are masked."""
   scores = dense(hidden.astype(jnp.float32), params["decoder"]["logits_dense"])
+  scores = constrain(scores, "batch", "vocab")
   if config.head_width == config.num_symbols:
     return scores
   real = jnp.arange(config.head_width) < config.num_symbols

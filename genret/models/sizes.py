@@ -3,8 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal, get_args
 
 from genret.core import errors
+
+REMAT = Literal["none", "dots", "full"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,11 @@ class T5Config:
       start as an orthogonal matrix and its transpose. With a near-uniform
       attention the decoder then starts as the mean of the input embeddings.
     head_init_scale: factor on the head's initial kernel.
+    remat: what a training step keeps of each layer for its backward pass:
+      "none" makes nothing again and keeps all, "dots" keeps the products with
+      kernels, "full" keeps the layer's input alone.
+    scan_layers: whether a training step compiles one encoder layer and one
+      decoder layer and scans over a copy of their parameters.
   """
 
   vocab_size: int = 32_128
@@ -75,6 +83,8 @@ class T5Config:
   cross_out_init_scale: float = 1.0
   cross_copies_at_init: bool = False
   head_init_scale: float = 1.0
+  remat: REMAT = "none"
+  scan_layers: bool = False
 
   def __post_init__(self):
     if self.dtype not in ("float32", "bfloat16"):
@@ -82,11 +92,20 @@ class T5Config:
         f"dtype of activations is {self.dtype!r}; T5 runs in 'float32' or"
         " 'bfloat16'."
       )
+    if self.remat not in get_args(REMAT):
+      raise errors.ConfigError(
+        f"remat is {self.remat!r}; expected 'none', 'dots' or 'full'."
+      )
     if self.docid_vocab_size is not None and self.docid_length is None:
       raise errors.ConfigError(
         f"docid_vocab_size is {self.docid_vocab_size} but docid_length is not"
         " given; set it to the table's length T (EOS counted)."
       )
+
+  @property
+  def plain(self) -> "T5Config":
+    """The same model, its layers run one by one and nothing made again."""
+    return dataclasses.replace(self, remat="none", scan_layers=False)
 
   @property
   def num_symbols(self) -> int:

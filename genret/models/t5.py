@@ -130,7 +130,7 @@ class T5(nn.Module):
     else:
       bias = bias + layers.segment_bias(targets, targets)
     context = layers.DecoderContext(
-      cross=layers.cross_keys_values(params, config, encoded),
+      cross=lambda layer: layers.keys_values(layer, config, encoded),
       cross_bias=layers.segment_bias(targets, sources),
       self_bias=bias,
     )

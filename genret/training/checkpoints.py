@@ -101,7 +101,13 @@ class Checkpoints:
     )
 
   def restore(self, like: TrainState, step: int) -> TrainState:
-    """Restores a state with the shapes and the placement of another."""
+    """Restores a state with the shapes and the placement of another.
+
+    Args:
+      like: Arrays, or shapes with shardings; the devices need not be as many
+        as those it was saved from.
+      step: Which one.
+    """
     restored = self._manager.restore(
       step,
       args=ocp.args.Composite(
@@ -120,6 +126,8 @@ class Checkpoints:
   def restore_params(self, step: int) -> Any:
     """Restores the parameters alone, as NumPy arrays, at a step.
 
+    Any process may, on its own: it waits for no other.
+
     Raises:
       ArtifactError: If the step has no checkpoint.
     """
@@ -129,7 +137,7 @@ class Checkpoints:
         f" {', '.join(map(str, self.steps)) or 'none'}."
       )
     folder = self._folder / str(step) / "state"
-    checkpointer = ocp.PyTreeCheckpointer()
+    checkpointer = _lone_checkpointer()
     tree = checkpointer.metadata(folder).item_metadata.tree["params"]
     return checkpointer.restore(
       folder,
@@ -151,6 +159,20 @@ class Checkpoints:
   def close(self) -> None:
     """Waits, then releases the manager's threads."""
     self._manager.close()
+
+
+def _lone_checkpointer() -> ocp.Checkpointer:
+  """Returns one that has no barriers with other processes."""
+  process = jax.process_index()
+  options = ocp.options.MultiprocessingOptions(
+    primary_host=process,
+    active_processes={process},
+    barrier_sync_key_prefix=f"alone_{process}",
+  )
+  return ocp.Checkpointer(
+    ocp.PyTreeCheckpointHandler(multiprocessing_options=options),
+    multiprocessing_options=options,
+  )
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

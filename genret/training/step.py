@@ -1,6 +1,7 @@
 """One jitted optimizer step, the same program on one device and on many."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,9 +10,10 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from genret.training import losses, partitioning
+from genret.training.partitioning import MeshShape, Rules
 
 Batch = Mapping[str, jax.Array]
 
@@ -61,6 +63,9 @@ class Program:
     loss: Settings of the loss.
     seed: Seeds parameters and dropout.
     mesh: Where it runs.
+    rules: How parameters are split over it, by logical axis name.
+    accumulate: Parts that a batch is taken in, one after another; the step
+      is that of the whole batch and needs the memory of a part.
   """
 
   model: nn.Module
@@ -69,42 +74,59 @@ class Program:
   loss: losses.Loss
   seed: int
   mesh: Mesh
+  rules: Rules = dataclasses.field(default_factory=lambda: MeshShape().rules)
+  accumulate: int = 1
+
+  def abstract_variables(self) -> Mapping[str, Any]:
+    """Returns shapes of the parameters and names of their axes."""
+    return jax.eval_shape(self._init)
+
+  def abstract_state(self) -> TrainState:
+    """Returns shapes and placement of a state; nothing is allocated."""
+    return jax.tree.map(
+      lambda leaf, placement: jax.ShapeDtypeStruct(
+        leaf.shape, leaf.dtype, sharding=placement
+      ),
+      self._shapes(),
+      partitioning.placements(self.state_specs, self.mesh),
+    )
+
+  @functools.cached_property
+  def state_specs(self) -> TrainState:
+    """How a state is split: the optimizer's as its parameters."""
+    specs = partitioning.partition_specs(
+      self.abstract_variables(), self.mesh.shape, self.rules
+    )
+    state = self._shapes()
+    return TrainState(
+      step=PartitionSpec(),
+      params=specs,
+      opt_state=partitioning.state_specs(state.opt_state, state.params, specs),
+    )
 
   def init_state(self) -> TrainState:
     """Returns the state before the first step, placed on the mesh."""
-    key = jax.random.key(self.seed)
-
-    def init() -> Mapping[str, Any]:
-      tokens = jnp.ones((1, 8), jnp.int32)
-      return self.model.init(key, tokens, tokens)
-
-    abstract = jax.eval_shape(init)
-    shardings = partitioning.parameter_shardings(abstract, self.mesh)
+    placement = partitioning.placements(self.state_specs, self.mesh)
     params = jax.jit(
-      lambda: nn.unbox(init()["params"]), out_shardings=shardings
+      lambda: nn.unbox(self._init()["params"]), out_shardings=placement.params
     )()
-    opt_state = jax.jit(
-      self.optimizer.init,
-      out_shardings=self._opt_shardings(params, shardings),
+    return jax.jit(
+      self._first_state, donate_argnums=0, out_shardings=placement
     )(params)
-    step = jax.device_put(
-      jnp.zeros((), jnp.int32), partitioning.replicated(self.mesh)
-    )
-    return TrainState(step=step, params=params, opt_state=opt_state)
 
-  def _opt_shardings(self, params: Any, shardings: Any) -> Any:
-    """Places each optimizer leaf like the parameter whose shape it has."""
-    whole = partitioning.replicated(self.mesh)
-    abstract = jax.eval_shape(self.optimizer.init, params)
-    return optax.tree_map_params(
-      self.optimizer,
-      lambda leaf, param, sharding: (
-        sharding if leaf.shape == param.shape else whole
-      ),
-      abstract,
-      params,
-      shardings,
-      transform_non_params=lambda _: whole,
+  def _shapes(self) -> TrainState:
+    params = nn.unbox(self.abstract_variables()["params"])
+    return jax.eval_shape(self._first_state, params)
+
+  def _init(self) -> Mapping[str, Any]:
+    tokens = jnp.ones((1, 8), jnp.int32)
+    return self.model.init(jax.random.key(self.seed), tokens, tokens)
+
+  def _first_state(self, params: Any) -> TrainState:
+    return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      opt_state=self.optimizer.init(params),
     )
 
   def compile_step(
@@ -150,9 +172,56 @@ class Program:
     self, params: Any, batch: Batch, key: jax.Array
   ) -> tuple[Any, losses.LossSums]:
     """Returns the gradient of the mean loss, and the loss sums."""
+    if self.accumulate > 1:
+      return self._accumulated(params, batch, key)
 
     def mean_loss(params: Any) -> tuple[jax.Array, losses.LossSums]:
-      sums = losses.batch_sums(
+      sums = self._sums(params, batch, key)
+      return sums.total / jnp.maximum(sums.weight, 1.0), sums
+
+    grads, sums = jax.grad(mean_loss, has_aux=True)(params)
+    return self._placed(grads), sums
+
+  def _accumulated(
+    self, params: Any, batch: Batch, key: jax.Array
+  ) -> tuple[Any, losses.LossSums]:
+    """Sums gradients and losses over parts, then divides by the weight.
+
+    Part i has rows i, i + A, … so that each device's rows stay its own.
+    """
+
+    def add(carried: Any, part: tuple[jax.Array, Batch]):
+      index, rows = part
+      grads, sums = jax.grad(total, has_aux=True)(params, rows, index)
+      added = jax.tree.map(jnp.add, carried, (self._placed(grads), sums))
+      return added, None
+
+    def total(params: Any, rows: Batch, index: jax.Array):
+      sums = self._sums(params, rows, jax.random.fold_in(key, index))
+      return sums.total, sums
+
+    zero = jnp.zeros((), jnp.float32)
+    sums = losses.LossSums(*[zero] * len(dataclasses.fields(losses.LossSums)))
+    grads = self._placed(jax.tree.map(jnp.zeros_like, params))
+    numbers = jnp.arange(self.accumulate, dtype=jnp.int32)
+    parts = {name: self._in_parts(rows) for name, rows in batch.items()}
+    (grads, sums), _ = jax.lax.scan(add, (grads, sums), (numbers, parts))
+    weight = jnp.maximum(sums.weight, 1.0)
+    return jax.tree.map(lambda grad: grad / weight, grads), sums
+
+  def _in_parts(self, rows: jax.Array) -> jax.Array:
+    """Cuts a feature into parts: [B, …] to [A, B / A, …]."""
+    parts = rows.reshape(-1, self.accumulate, *rows.shape[1:])
+    parts = jnp.swapaxes(parts, 0, 1)
+    if self.mesh.size == 1:
+      return parts
+    return jax.lax.with_sharding_constraint(
+      parts, partitioning.batch_sharding(self.mesh, axis=1)
+    )
+
+  def _sums(self, params: Any, batch: Batch, key: jax.Array) -> losses.LossSums:
+    with partitioning.constrained(self.mesh):
+      return losses.batch_sums(
         self.model,
         params,
         batch,
@@ -160,10 +229,16 @@ class Program:
         loss=self.loss,
         key=key,
         mesh=self.mesh,
+        rules=self.rules,
       )
-      return sums.total / jnp.maximum(sums.weight, 1.0), sums
 
-    return jax.grad(mean_loss, has_aux=True)(params)
+  def _placed(self, grads: Any) -> Any:
+    """Splits gradients as their parameters are, as soon as they are there."""
+    if self.mesh.size == 1:
+      return grads
+    return jax.lax.with_sharding_constraint(
+      grads, partitioning.placements(self.state_specs.params, self.mesh)
+    )
 
 
 def count_examples(batch: Batch) -> jax.Array:

@@ -1,5 +1,10 @@
 """A T5 so small that a step compiles in a second, and a batch for it."""
 
+import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,7 @@ from genret.training.optimizers import Adafactor, Schedule
 from genret.training.partitioning import MeshShape
 from genret.training.step import Program, TrainState
 
+HERE = Path(__file__).parent
 CONFIG = T5Config(
   vocab_size=64,
   emb_dim=16,
@@ -80,3 +86,44 @@ def batch() -> dict[str, np.ndarray]:
 def sharded_head(on_eight_devices):
   """What `sharded_head.py` found, by mesh."""
   return on_eight_devices(Path(__file__).parent / "sharded_head.py")
+
+
+@pytest.fixture(scope="session")
+def joined():
+  """Runs a script in processes that are joined; what each reported."""
+
+  def run(script, *arguments, devices, processes=1):
+    started = [
+      subprocess.Popen(
+        [sys.executable, str(HERE / script), *arguments],
+        env=environment | {"GENRET_PROCESS_ID": str(process)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+      )
+      for environment in [surroundings(devices, processes)]
+      for process in range(processes)
+    ]
+    ended = [process.communicate() for process in started]
+    for process, (_, errors) in zip(started, ended, strict=True):
+      assert process.returncode == 0, errors
+    return [json.loads(shown.splitlines()[-1]) for shown, _ in ended]
+
+  return run
+
+
+def surroundings(devices: int, processes: int) -> dict[str, str]:
+  """Returns the environment of processes with so many virtual devices each."""
+  with socket.socket() as free:
+    free.bind(("localhost", 0))
+    port = free.getsockname()[1]
+  return os.environ | {
+    # Tiny programs: compiling them well takes longer than running them.
+    "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"
+    " --xla_backend_optimization_level=0"
+    " --xla_llvm_disable_expensive_passes=true",
+    "JAX_PLATFORMS": "cpu",
+    "PYTHONPATH": str(HERE.parents[1]),
+    "GENRET_COORDINATOR": f"localhost:{port}",
+    "GENRET_NUM_PROCESSES": str(processes),
+  }

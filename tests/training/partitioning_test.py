@@ -1,16 +1,20 @@
 """Where arrays live, on meshes of devices that need not exist."""
 
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax.linen import partitioning as nn_partitioning
 from jax.sharding import AbstractMesh, PartitionSpec
 
 from genret.core.errors import ConfigError
+from genret.models.activations import constrain
 from genret.models.t5 import T5, T5Config
 from genret.training import partitioning
+from genret.training.optimizers import Adafactor, AdamW
 from genret.training.partitioning import MeshShape
 
 CONFIG = T5Config(
@@ -126,3 +130,118 @@ def test_batches_are_split_over_data_and_the_rest_is_everywhere():
   mesh = MeshShape().build()
   assert partitioning.batch_sharding(mesh).spec == PartitionSpec("data")
   assert partitioning.replicated(mesh).is_fully_replicated
+
+
+def test_fully_sharded_parameters_split_the_stream_over_the_batchs_devices():
+  shape = MeshShape(model=2, fully_sharded=True)
+  tree = partitioning.partition_specs(
+    variables(CONFIG), shape.sizes(8), shape.rules
+  )
+  layer = tree["encoder"]["layers_0"]
+  query = layer["attention"]["query"]["kernel"]
+  assert query == PartitionSpec("data", "model")
+  assert layer["mlp"]["wo"]["kernel"] == PartitionSpec("model", "data")
+  norm = layer["pre_mlp_layer_norm"]["scale"]
+  assert norm == PartitionSpec("data")
+
+
+def test_moments_are_split_as_their_parameters():
+  params = {
+    "wide": jnp.zeros((16, 32)),
+    "tall": jnp.zeros((32, 16)),
+    "square": jnp.zeros((16, 16)),
+    "norm": jnp.zeros((16,)),
+  }
+  split = {
+    "wide": PartitionSpec("data", "model"),
+    "tall": PartitionSpec("model", "data"),
+    "square": PartitionSpec("data", "model"),
+    "norm": PartitionSpec("data"),
+  }
+  adafactor = Adafactor(min_dim_size_to_factor=16).build(10)
+  state = jax.eval_shape(adafactor.init, params)
+  specs = partitioning.state_specs(state, params, split)
+  assert jax.tree.structure(state) == jax.tree.structure(
+    specs, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec)
+  )
+  (factored,) = (
+    node
+    for node in jax.tree.leaves(
+      specs, is_leaf=lambda node: hasattr(node, "v_row")
+    )
+    if hasattr(node, "v_row")
+  )
+  # The row moments lack the larger dimension, the columns' the smaller. Of a
+  # square matrix, optax takes the last for the larger.
+  data, model = PartitionSpec("data"), PartitionSpec("model")
+  whole = PartitionSpec()
+  assert factored.v_row == {
+    "wide": data,
+    "tall": data,
+    "square": data,
+    "norm": whole,
+  }
+  assert factored.v_col == {
+    "wide": model,
+    "tall": model,
+    "square": model,
+    "norm": whole,
+  }
+  assert factored.v["norm"] == data
+  assert factored.v["wide"] == whole
+  assert factored.count == whole
+
+
+def test_first_and_second_moments_of_adam_are_split_too():
+  params = {"a": jnp.zeros((4, 8))}
+  split = {"a": PartitionSpec("data", "model")}
+  state = jax.eval_shape(AdamW().build(10_000).init, params)
+  specs = jax.tree.leaves(
+    partitioning.state_specs(state, params, split),
+    is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
+  )
+  assert specs.count(split["a"]) == 2
+  assert set(specs) == {split["a"], PartitionSpec()}
+
+
+def test_only_a_mesh_of_several_devices_constrains():
+  def program(mesh):
+    with partitioning.constrained(mesh):
+      return str(
+        jax.make_jaxpr(lambda x: constrain(x, "batch", "mlp"))(
+          jnp.zeros((4, 4))
+        )
+      )
+
+  names = ("data", "model")
+  assert "sharding_constraint" not in program(AbstractMesh((1, 1), names))
+  assert "sharding_constraint" in program(AbstractMesh((2, 1), names))
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+  """A device of which only the process counts."""
+
+  process_index: int
+
+
+@pytest.mark.parametrize(
+  ("processes", "expected"),
+  [
+    ([[0, 0], [0, 0], [1, 1], [1, 1]], (0, 2)),  # two rows of devices each
+    ([[0, 1], [0, 1]], (0, 1)),  # the model axis goes through both
+    ([[2, 3], [0, 1]], (1, 2)),  # pairs of processes share rows
+  ],
+)
+def test_a_process_reads_the_rows_of_its_own_devices(processes, expected):
+  grid = [[Device(process) for process in row] for row in processes]
+  mesh = types.SimpleNamespace(devices=np.asarray(grid))
+  found = partitioning.input_shard(mesh)
+  assert (found.index, found.count) == expected
+
+
+def test_a_model_axis_through_half_a_process_is_refused():
+  grid = [[Device(0), Device(0), Device(1)], [Device(1), Device(2), Device(2)]]
+  mesh = types.SimpleNamespace(devices=np.asarray(grid))
+  with pytest.raises(ConfigError, match="goes through some processes in part"):
+    partitioning.input_shard(mesh)

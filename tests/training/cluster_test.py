@@ -1,0 +1,90 @@
+"""Who is told by which variables to join whom; talk in a process alone.
+
+Several processes that really meet: `sharded_step.py`, and the slow tests of
+the training stage.
+"""
+
+import pytest
+
+from genret.core.errors import ConfigError, UserError
+from genret.training import cluster
+from genret.training.cluster import Membership
+
+EXPLICIT = {
+  "GENRET_COORDINATOR": "10.0.0.1:1234",
+  "GENRET_NUM_PROCESSES": "4",
+  "GENRET_PROCESS_ID": "3",
+}
+SLURM = {
+  "SLURM_JOB_ID": "7",
+  "SLURM_STEP_NODELIST": "node[01-02]",
+  "SLURM_NTASKS": "2",
+  "SLURM_PROCID": "1",
+  "SLURM_LOCALID": "0",
+}
+
+
+def test_explicit_variables_win():
+  expected = Membership(
+    coordinator_address="10.0.0.1:1234", num_processes=4, process_id=3
+  )
+  assert cluster.membership(EXPLICIT) == expected
+  assert cluster.membership(SLURM | EXPLICIT) == expected
+
+
+def test_jaxs_own_variable_for_the_address_serves():
+  environment = dict(EXPLICIT)
+  environment["JAX_COORDINATOR_ADDRESS"] = environment.pop("GENRET_COORDINATOR")
+  found = cluster.membership(environment)
+  assert found.coordinator_address == "10.0.0.1:1234"
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"GENRET_COORDINATOR": "10.0.0.1"}, "expected host:port"),
+    ({"GENRET_NUM_PROCESSES": "two"}, "NUM_PROCESSES is 'two'"),
+    ({"GENRET_PROCESS_ID": "4"}, "the last is 3"),
+    ({"GENRET_PROCESS_ID": ""}, "PROCESS_ID is ''"),
+  ],
+)
+def test_variables_that_make_no_sense_are_named(change, message):
+  with pytest.raises(ConfigError, match=message):
+    cluster.membership(EXPLICIT | change)
+
+
+@pytest.mark.parametrize(
+  "environment",
+  [
+    {},
+    SLURM | {"SLURM_NTASKS": "1"},
+    SLURM | {"GENRET_NUM_PROCESSES": "1"},
+    {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8"},  # salloc's shell, not srun's
+    {"TPU_WORKER_HOSTNAMES": "localhost"},
+  ],
+)
+def test_alone(environment):
+  assert cluster.membership(environment) is None
+
+
+@pytest.mark.parametrize(
+  ("a_node", "devices"), [("1(x2)", ()), ("1", ()), ("4(x2)", None)]
+)
+def test_a_lone_task_of_a_node_has_all_its_devices(a_node, devices):
+  found = cluster.membership(SLURM | {"SLURM_STEP_TASKS_PER_NODE": a_node})
+  assert found.cluster_detection_method == "slurm"
+  assert found.local_device_ids == devices
+
+
+def test_a_tpu_pod_finds_itself():
+  pod = {"TPU_WORKER_HOSTNAMES": "host-0,host-1"}
+  assert cluster.membership(pod) == Membership()
+
+
+def test_alone_nobody_is_waited_for(tmp_path):
+  assert cluster.is_first()
+  assert cluster.once(lambda: {"a": 1}) == {"a": 1}
+  assert cluster.gather([3]) == [[3]]
+  cluster.meet()
+  with pytest.raises(UserError, match="as it is"), cluster.together(tmp_path):
+    raise UserError("as it is")
