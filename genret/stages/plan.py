@@ -1,0 +1,271 @@
+"""The planning stage: a run's settings in, what it needs of a machine out.
+
+Nothing is allocated: shapes are counted, programs are traced, and a narrow
+twin of the step is compiled for as many virtual devices.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from genret.core import artifacts
+from genret.core.errors import ConfigError
+from genret.models import shapes
+from genret.models.query_flops import query_flops
+from genret.models.t5 import T5Config
+from genret.retrieval import memory as retrieval_memory
+from genret.retrieval.memory import DocidShape
+from genret.stages.plan_report import Plan, SearchPlan, StepPlan
+from genret.training import abstract_step, memory, virtual
+from genret.training.fitting import Split, Step
+from genret.training.losses import Loss
+from genret.training.memory import Weights
+from genret.training.optimizers import Adafactor, AdamW
+from genret.training.partitioning import MeshShape
+
+GIGABYTE = 10**9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+  """What there is to run on.
+
+  Attributes:
+    devices: Accelerators of all hosts.
+    device_memory: Of each, in GB of 10^9 bytes, as makers count.
+    reserve: Share of it that is left to the runtime and to what the formulas
+      leave out.
+  """
+
+  devices: int = 8
+  device_memory: float = 80.0
+  reserve: float = 0.1
+
+  def __post_init__(self):
+    if self.devices < 1 or self.device_memory <= 0:
+      raise ConfigError(
+        f"{self.devices} devices of {self.device_memory} GB; expected one or"
+        " more, of more than 0 GB."
+      )
+    if not 0 <= self.reserve < 1:
+      raise ConfigError(
+        f"Machine.reserve is {self.reserve}; expected a share from 0 to below"
+        " 1."
+      )
+
+  @property
+  def usable(self) -> int:
+    """Bytes of a device that arrays may take."""
+    return int(self.device_memory * GIGABYTE * (1 - self.reserve))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Searching:
+  """How queries are searched.
+
+  Attributes:
+    input_length: Tokens of a query.
+    num_beams: Docids kept a step.
+    batch_size: Queries that a copy of the model searches together.
+  """
+
+  input_length: int = 64
+  num_beams: int = 40
+  batch_size: int = 64
+
+  def __post_init__(self):
+    if min(self.input_length, self.num_beams, self.batch_size) < 1:
+      raise ConfigError(
+        f"{self.batch_size} queries of {self.input_length} tokens and"
+        f" {self.num_beams} beams; each must be 1 or more."
+      )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlanConfig:
+  """The run that is planned, in the words of `genret train`.
+
+  Attributes:
+    model: The T5's shape; its docid vocabulary comes from `docids`.
+    docids: How many documents, and what their docids are like.
+    machine: What there is to run on.
+    task_feature_lengths: Longest `inputs` and `targets` in a row of a batch.
+    batch_size: Rows a step, on all devices.
+    optimizer: Adafactor or AdamW and their settings.
+    loss: How the head is computed.
+    mesh: How the work is split over devices.
+    accumulate: Parts that a batch is taken in.
+    searching: How queries are searched.
+    virtual: Whether the sharded step is compiled for virtual devices too.
+  """
+
+  model: T5Config
+  docids: DocidShape
+  machine: Machine
+  task_feature_lengths: Mapping[Literal["inputs", "targets"], int]
+  batch_size: int = 128
+  optimizer: Adafactor | AdamW = Adafactor()
+  loss: Loss = Loss()
+  mesh: MeshShape = MeshShape()
+  accumulate: int = 1
+  searching: Searching = Searching()
+  virtual: bool = True
+
+  def __post_init__(self):
+    lengths = self.task_feature_lengths
+    if set(lengths) != {"inputs", "targets"}:
+      raise ConfigError(
+        f"task_feature_lengths has {', '.join(sorted(lengths)) or 'nothing'};"
+        " expected inputs and targets."
+      )
+    if min(self.batch_size, *lengths.values()) < 1:
+      raise ConfigError(
+        f"{self.batch_size} rows of {lengths['inputs']} inputs and"
+        f" {lengths['targets']} targets; each must be 1 or more."
+      )
+
+  @property
+  def step(self) -> Step:
+    """The training step."""
+    return Step(
+      config=self.docids.model(self.model),
+      optimizer=self.optimizer,
+      loss=self.loss,
+      batch_size=self.batch_size,
+      input_length=self.task_feature_lengths["inputs"],
+      target_length=self.task_feature_lengths["targets"],
+    )
+
+  @property
+  def split(self) -> Split:
+    """How the step is split."""
+    return Split(
+      num_devices=self.machine.devices,
+      mesh=self.mesh,
+      accumulate=self.accumulate,
+      remat=self.model.remat,
+    )
+
+
+def run(config: PlanConfig, *, out: Path | None = None) -> Plan:
+  """Plans the training step and the retrieval step.
+
+  Args:
+    config: The run and the machine.
+    out: A JSON file for the figures; None for none.
+
+  Returns:
+    The plan; `table()` is for people.
+
+  Raises:
+    ConfigError: If the mesh does not divide the devices or the batch, or the
+      sharded step does not compile.
+  """
+  step, split = config.step, config.split
+  if (problem := step.problem(split)) is not None:
+    raise ConfigError(f"{problem[0].upper()}{problem[1:]}.")
+  stages: dict[str, Callable[[], Any]] = {
+    "parameters": lambda: shapes.count_by_part(step.variables["params"]),
+    "training step": lambda: _plan_step(config, step, split),
+    "retrieval step": lambda: _plan_search(config, step),
+  }
+  if config.virtual:
+    stages["virtual devices"] = lambda: virtual.compile_virtually(step, split)
+  done = {}
+  with tqdm(total=len(stages), desc="plan", delay=2) as bar:
+    for name, work in stages.items():
+      bar.set_postfix_str(name)
+      done[name] = work()
+      bar.update()
+  plan = Plan(
+    parameters=done["parameters"],
+    docids=config.docids,
+    capacity=config.machine.usable,
+    step=done["training step"],
+    search=done["retrieval step"],
+    compiled=done.get("virtual devices"),
+  )
+  if out is not None:
+    artifacts.write_json(out, plan.figures())
+  return plan
+
+
+def _plan_step(config: PlanConfig, step: Step, split: Split) -> StepPlan:
+  capacity = config.machine.usable
+  nearest = step.nearest(split, capacity)
+  plain = dataclasses.replace(split, remat="none")
+  flops = abstract_step.step_flops(step, split)
+  again = split.remat != "none"
+  return StepPlan(
+    split=split,
+    step=step,
+    bytes=step.bytes(split),
+    flops=flops,
+    flops_again=flops - abstract_step.step_flops(step, plain) if again else 0,
+    nearest=nearest,
+    nearest_bytes=step.bytes(nearest) if nearest else None,
+  )
+
+
+def _plan_search(config: PlanConfig, step: Step) -> SearchPlan:
+  """Plans a search over the training mesh's model axis, or the nearest one."""
+  devices, wanted = config.machine.devices, config.mesh.model
+  divisors = [n for n in range(1, devices + 1) if devices % n == 0]
+  near = sorted(divisors, key=lambda n: (n < wanted, abs(n - wanted)))
+  fitting = (
+    ways
+    for ways in near
+    if retrieval_memory.peak(_search_bytes(config, step, ways))
+    <= config.machine.usable
+  )
+  nearest = next(fitting, None)
+  return SearchPlan(
+    ways=wanted,
+    batch_size=config.searching.batch_size,
+    num_beams=config.searching.num_beams,
+    input_length=config.searching.input_length,
+    bytes=_search_bytes(config, step, wanted),
+    flops=query_flops(
+      step.config,
+      input_length=config.searching.input_length,
+      num_beams=config.searching.num_beams,
+    ),
+    nearest=nearest,
+    nearest_bytes=_search_bytes(config, step, nearest) if nearest else None,
+  )
+
+
+def _search_bytes(config: PlanConfig, step: Step, ways: int) -> dict[str, int]:
+  """Counts what a device of a search holds; see `retrieval/on_mesh.py`.
+
+  On one device all kernels are copied into fewer, larger ones; on several the
+  head alone is turned, and of atomic docids the decoder's layers are read
+  whole.
+  """
+  mesh = MeshShape(model=ways)
+  sizes = mesh.sizes(ways)
+  params = step.variables["params"]
+  weights = Weights(variables=step.variables, sizes=sizes, mesh=mesh)
+  held = memory.shard_bytes(params, weights.specs, sizes)
+  counts = shapes.count_by_part(params)
+  together = ways > 1 and config.docids.length == 1
+  return {
+    "weights": held,
+    "docids": retrieval_memory.trie_bytes(
+      config.docids, step.config.num_symbols
+    ),
+    retrieval_memory.LOADING: (
+      held if ways == 1 else memory.FLOAT32 * counts["head"] // ways
+    ),
+    "decoder put together": memory.FLOAT32 * counts["decoder"] * together,
+    **retrieval_memory.search_bytes(
+      step.config,
+      queries=config.searching.batch_size,
+      input_length=config.searching.input_length,
+      num_beams=config.searching.num_beams,
+      ways=ways,
+    ),
+  }
