@@ -17,14 +17,17 @@ from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError, UserError
 from genret.decoding.trie import Trie
+from genret.embeddings.store import EmbeddingStore
 from genret.evaluation import measures
 from genret.evaluation.selection import refuse_test
 from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
 from genret.retrieval.model_folder import ModelSpec
+from genret.stages import first_params
 from genret.tasks import feed, mixtures
 from genret.training.checkpoints import Checkpoints
+from genret.training.dense_start import DenseStart
 from genret.training.loop import Loop, LoopConfig
 from genret.training.losses import Loss
 from genret.training.optimizers import Adafactor, AdamW
@@ -76,13 +79,15 @@ class TrainConfig:
     batch_size: Rows a step.
     pack: Whether short examples share a row.
     optimizer: Adafactor or AdamW and their settings.
-    loss: Smoothing and z-loss.
+    loss: Smoothing, z-loss, and how the head is computed.
     loop: Steps and intervals.
     dev: In-loop evaluation; None trains without it.
     input_length: Longest query in tokens when searching.
     scoring: How a search scores docids.
     mesh: How the work is split over devices.
     seed: Of parameters, dropout and the order of examples.
+    dense_start: How atomic docids start from the embeddings, where these are
+      given.
   """
 
   model: T5Config
@@ -98,6 +103,7 @@ class TrainConfig:
   scoring: Literal["raw", "renormalised"] = "raw"
   mesh: MeshShape = MeshShape()
   seed: int = 0
+  dense_start: DenseStart = DenseStart()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,6 +128,7 @@ def run(
   docids: Path,
   *,
   out: Path,
+  embeddings: EmbeddingStore | None = None,
   text: ConfigText = NO_TEXT,
 ) -> Path:
   """Trains to the last step, going on from the newest whole checkpoint.
@@ -131,6 +138,7 @@ def run(
     collection: What is indexed, and whose dev queries judge the run.
     docids: Folder of the docids of that collection.
     out: The model folder, new or of this very run.
+    embeddings: Of that collection, for atomic docids to start from.
     text: The gin text to keep beside the run.
 
   Returns:
@@ -143,16 +151,18 @@ def run(
   out = Path(out)
   table = DocidTable.load(docids)
   mixtures.check_same_documents(collection, table)
+  prepare = first_params.preparation(table, embeddings, how=config.dense_start)
   mixture = config.mixture
   if callable(mixture):
     mixture = mixture(collection, table)
+  inputs = {
+    "collection": collection.identity,
+    "docids": artifacts.identity(docids),
+  }
+  if embeddings is not None:
+    inputs["embeddings"] = embeddings.identity
   recipe = _recipe(
-    config,
-    mixture=getattr(mixture, "name", mixture),
-    inputs={
-      "collection": collection.identity,
-      "docids": artifacts.identity(docids),
-    },
+    config, mixture=getattr(mixture, "name", mixture), inputs=inputs
   )
   dev = _dev(config, collection)
   optimizer = config.optimizer.build(config.loop.train_steps)
@@ -172,6 +182,7 @@ def run(
     evaluate=_evaluation(dev, collection, _untrained_retriever(spec, out)),
     folder=out,
     label=out.name,
+    prepare=prepare,
   )
   loop.run()
   _write_result(out, checkpoints)
