@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from genret.core.errors import ConfigError, UserError
 from genret.tasks.feed import Batches
-from genret.training import partitioning
+from genret.training import cluster
 from genret.training.checkpoints import Checkpoints
+from genret.training.host_input import HostInput
 from genret.training.step import Program, StepMetrics, TrainState
 
 Evaluate = Callable[[Any, int], Mapping[str, float]]
@@ -66,7 +67,7 @@ class Loop:
 
   Attributes:
     program: The step.
-    feed: The batches.
+    feed: The batches, or this process's rows of them.
     checkpoints: Where states are kept; a newest one there is gone on from.
     config: Lengths and intervals.
     evaluate: From parameters and step to dev measures.
@@ -74,6 +75,8 @@ class Loop:
     label: What the progress bar is called.
     prepare: From fresh parameters, which it consumes, to those that the first
       step starts from.
+    other_topology: Whether a checkpoint of other processes may be gone on
+      from, which is inexact.
   """
 
   program: Program
@@ -84,6 +87,7 @@ class Loop:
   folder: Path
   label: str = "train"
   prepare: Callable[[Any], Any] = lambda params: params
+  other_topology: bool = False
 
   def run(self) -> TrainState:
     """Trains to the last step and returns the state there.
@@ -92,49 +96,57 @@ class Loop:
       DivergedError: If a loss or a gradient is not finite; names the step
         and the last good checkpoint. No state after such a step is ever saved.
     """
-    state = self._start()
+    batches = HostInput(self.feed, self.program.mesh)
+    state = self._start(batches)
     first = int(state.step)
     if first >= self.config.train_steps:
       return state
     step_fn = self.program.compile_step(state)
-    batch_sharding = partitioning.batch_sharding(self.program.mesh)
-    journal = _Journal(
-      writer=metric_writers.SummaryWriter(str(self.folder)),
-      checkpoints=self.checkpoints,
-    )
+    journal = _Journal(writer=self._writer(), checkpoints=self.checkpoints)
     with _bar(self.config.train_steps, first, self.label) as bar:
       for step in range(first + 1, self.config.train_steps + 1):
-        batch = jax.device_put(dict(next(self.feed)), batch_sharding)
-        state, metrics = step_fn(state, batch)
+        state, metrics = step_fn(state, next(batches))
         journal.add(step, metrics)
         if step % self.config.log_every == 0 or self.config.saves(step):
           journal.flush(bar)
         if self.config.saves(step):
-          self._save(state, step, journal=journal, bar=bar)
+          position = batches.state()
+          measures = self._judge(state, step, journal=journal, bar=bar)
+          self.checkpoints.save(state, position=position, metrics=measures)
+          journal.restart_clock()
     journal.close()
     self.checkpoints.wait()
     return state
 
-  def _start(self) -> TrainState:
-    state = self.program.init_state()
+  def _start(self, batches: HostInput) -> TrainState:
     newest = self.checkpoints.newest
     if newest is None:
+      state = self.program.init_state()
       return state.replace(params=self.prepare(state.params))
-    self.feed.restore(self.checkpoints.restore_position(newest))
-    return self.checkpoints.restore(state, newest)
+    batches.restore(
+      self.checkpoints.restore_position(newest),
+      step=newest,
+      other_topology=self.other_topology,
+    )
+    return self.checkpoints.restore(self.program.abstract_state(), newest)
 
-  def _save(
+  def _judge(
     self, state: TrainState, step: int, *, journal: "_Journal", bar: tqdm
-  ) -> None:
-    position = self.feed.state()
-    measures: Mapping[str, float] = {}
-    if self.config.evaluates(step):
-      measures = self.evaluate(state.params, step)
-      journal.measures(step, measures)
-      shown = "  ".join(f"{k} {v:.3f}" for k, v in measures.items())
+  ) -> Mapping[str, float]:
+    """Returns the dev measures of a state; none where it is not evaluated."""
+    if not self.config.evaluates(step):
+      return {}
+    measures = self.evaluate(state.params, step)
+    journal.measures(step, measures)
+    shown = "  ".join(f"{k} {v:.3f}" for k, v in measures.items())
+    if cluster.is_first():
       bar.write(f"{self.label}: step {step:,}  dev {shown}")
-    self.checkpoints.save(state, position=position, metrics=measures)
-    journal.restart_clock()
+    return measures
+
+  def _writer(self) -> metric_writers.MetricWriter:
+    if cluster.is_first():
+      return metric_writers.SummaryWriter(str(self.folder))
+    return metric_writers.MultiWriter([])
 
 
 class _Journal:
@@ -218,4 +230,5 @@ def _bar(total: int, first: int, label: str) -> tqdm:
     unit="step",
     dynamic_ncols=True,
     mininterval=1.0,
+    disable=not cluster.is_first(),
   )
