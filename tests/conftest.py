@@ -13,15 +13,18 @@ ROOT = Path(__file__).parents[1]
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# Where torch has been installed, a test that skips for want of it has a fault.
-NEEDS_TORCH = "GENRET_NEEDS_TORCH" in os.environ
+# Where the extras have been installed, a test that skips for want of one has a
+# fault.
+NEEDS_EXTRAS = "GENRET_NEEDS_EXTRAS" in os.environ
+EXTRAS = ("torch", "safetensors", "apache", "no part of genret[test]")
 
 
 def _refuse_skip(report):
   reason = str(report.longrepr)
-  if NEEDS_TORCH and report.skipped and "torch" in reason:
+  wanting = [extra for extra in EXTRAS if extra in reason]
+  if NEEDS_EXTRAS and report.skipped and wanting:
     report.outcome = "failed"
-    report.longrepr = f"skipped although torch is promised: {reason}"
+    report.longrepr = f"skipped although {wanting[0]} is promised: {reason}"
 
 
 @pytest.hookimpl(hookwrapper=True)

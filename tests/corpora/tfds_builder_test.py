@@ -190,7 +190,9 @@ def test_ten_judgements_of_a_query_are_ten_examples(toy):
 
 
 def test_beam_writes_the_same_files(toy):
-  pytest.importorskip("apache_beam")
+  pytest.importorskip(
+    "apache_beam", reason="apache-beam is no part of genret[test]"
+  )
   alone = tfds_builder.build(toy, toy.root / "alone")
   beam = BeamConfig(runner="DirectRunner", options=("--direct_num_workers=2",))
   together = tfds_builder.build(toy, toy.root / "beam", beam=beam)
@@ -249,13 +251,19 @@ def test_a_collection_does_not_change_by_it(toy):
   artifacts.verify(toy.root)
 
 
-def test_beam_that_is_not_there(toy, monkeypatch):
+def test_a_runner_that_is_not_there(toy):
+  pytest.importorskip(
+    "apache_beam", reason="apache-beam is no part of genret[test]"
+  )
   with pytest.raises(ConfigError, match="'DirectRuner'.*mean 'DirectRunner'"):
     tfds_builder.build(
       toy, toy.root / "a", beam=BeamConfig(runner="DirectRuner")
     )
+
+
+def test_beam_that_is_not_there(toy, monkeypatch):
   monkeypatch.setitem(sys.modules, "apache_beam", None)
   with pytest.raises(ConfigError, match=r"pip install 'genret\[beam\]'"):
     tfds_builder.build(
-      toy, toy.root / "b", beam=BeamConfig(runner="DirectRunner")
+      toy, toy.root / "a", beam=BeamConfig(runner="DirectRunner")
     )
