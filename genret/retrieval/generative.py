@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from genret.core.collection import Query
 from genret.core.docid_table import DocidTable
@@ -21,7 +22,7 @@ from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.selection import Scoring
 from genret.decoding.trie import Trie
 from genret.models.stepper import T5Stepper
-from genret.retrieval import model_folder, searcher
+from genret.retrieval import model_folder, on_mesh, searcher
 from genret.retrieval.model_folder import ModelSpec
 
 BATCH_SIZES = (1, 8, 64)
@@ -39,16 +40,25 @@ class Retriever:
     params: The parameter tree; None where `with_params` will give it.
     table: The docids.
     trie: The trie over them.
+    mesh: Where the parameters lie, if on several devices. Then all processes
+      must search the same queries at the same time.
   """
 
   def __init__(
-    self, spec: ModelSpec, params: Any | None, *, table: DocidTable, trie: Trie
+    self,
+    spec: ModelSpec,
+    params: Any | None,
+    *,
+    table: DocidTable,
+    trie: Trie,
+    mesh: Mesh | None = None,
   ):
     self.spec = spec
     self.table = table
-    self._stepper = _stepper(params, spec)
+    self._mesh = None if mesh is None or mesh.size == 1 else mesh
+    self._stepper = self._create_stepper(params)
     self._trie = trie
-    self._docids = _placed(trie)
+    self._docids = self._place(trie)
     self._tokenizer = Tokenizer()
     self._ties = searcher.tie_order(table.num_documents, seed=spec.tie_seed)
 
@@ -126,8 +136,24 @@ class Retriever:
   def with_params(self, params: Any) -> "Retriever":
     """Returns this retriever over other parameters, compiled programs kept."""
     other = object.__new__(type(self))
-    other.__dict__.update(self.__dict__, _stepper=_stepper(params, self.spec))
+    stepper = self._create_stepper(params)
+    other.__dict__.update(self.__dict__, _stepper=stepper)
     return other
+
+  def _create_stepper(self, params: Any | None) -> T5Stepper | None:
+    if params is None:
+      return None
+    if self._mesh is not None:
+      return on_mesh.create_stepper(params, self.spec.model)
+    return T5Stepper.create(params, self.spec.model)
+
+  def _place(self, trie: Trie) -> Any:
+    """Copies docids to the devices in the form that is searched soonest."""
+    if self._mesh is not None:
+      return on_mesh.place_docids(trie, self._mesh, config=self.spec.model)
+    if trie.length == 1:
+      return AtomicIndex.place(trie)
+    return DeviceTrie.place(trie)
 
   def _batches(
     self, texts: Sequence[str], num_beams: int
@@ -142,7 +168,7 @@ class Retriever:
       longest = max(map(len, rows))
       length = min(_round_up(longest, LENGTHS), self.spec.input_length)
       inputs = self._tokenizer.pad(rows, length)  # [B, L]
-      beams = _search(
+      beams = self._search(
         self._stepper,
         self._docids,
         inputs=inputs,
@@ -150,6 +176,12 @@ class Retriever:
         scoring=self.spec.scoring,
       )
       yield numbers, jax.device_get(beams)
+
+  @property
+  def _search(self) -> Callable[..., Beams]:
+    if self._mesh is None:
+      return _search
+    return functools.partial(on_mesh.search, mesh=self._mesh)
 
   def _hits(
     self, rows: np.ndarray, scores: np.ndarray, valid: np.ndarray, *, k: int
@@ -183,15 +215,6 @@ def _search(
   search = atomic.search if isinstance(docids, AtomicIndex) else beam_search
   encoded = stepper.encode(inputs)
   return search(stepper, encoded, docids, num_beams=num_beams, scoring=scoring)
-
-
-def _stepper(params: Any | None, spec: ModelSpec) -> T5Stepper | None:
-  return None if params is None else T5Stepper.create(params, spec.model)
-
-
-def _placed(trie: Trie) -> DeviceTrie | AtomicIndex:
-  """Copies docids to the device in the form that is searched soonest."""
-  return AtomicIndex.place(trie) if trie.length == 1 else DeviceTrie.place(trie)
 
 
 def _round_up(size: int, sizes: Sequence[int]) -> int:

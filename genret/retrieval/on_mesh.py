@@ -1,0 +1,141 @@
+"""Searching with parameters that are spread over a mesh, as training has them.
+
+All devices of all processes search the same queries in one program, each its
+share of the rows, heads and symbols; weights are put together a product at a
+time where rules split their narrow dimension. So a model is judged while it
+trains although no device could hold it. Searching with whole copies instead,
+each process its own queries, would be faster for models that fit twice.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from genret.decoding.atomic_sharded import ShardedIndex, sharded_search
+from genret.decoding.beam_search import Beams, beam_search
+from genret.decoding.device_trie import DeviceTrie
+from genret.decoding.selection import Scoring
+from genret.decoding.trie import Trie
+from genret.models.stepper import Encoded, T5Stepper
+from genret.models.t5 import T5Config
+from genret.training import partitioning
+
+
+def place_docids(
+  trie: Trie, mesh: Mesh, *, config: T5Config
+) -> DeviceTrie | ShardedIndex:
+  """Copies docids to all devices; the marks of atomic ones as the head lies.
+
+  Args:
+    trie: the docids.
+    mesh: the devices, of one process or of many.
+    config: of the model, for the width of its head.
+  """
+  if trie.length == 1:
+    return ShardedIndex.place(
+      trie, mesh, _head_axis(mesh), head_width=config.head_width
+    )
+  whole = partitioning.replicated(mesh)
+
+  def everywhere(leaf: jax.Array) -> jax.Array:
+    host = np.asarray(leaf)
+    return jax.make_array_from_callback(host.shape, whole, host.__getitem__)
+
+  return jax.tree.map(everywhere, DeviceTrie.place(trie))
+
+
+def _head_axis(mesh: Mesh) -> str:
+  """The axis that atomic docids are split over, so that a part of them fits."""
+  return "model" if mesh.shape["model"] > 1 else "data"
+
+
+def create_stepper(params: Any, config: T5Config) -> T5Stepper:
+  """Prepares parameters for searching; only the head is copied, as rows.
+
+  Kernels are not joined as `T5Stepper.create` does: a joined axis would be
+  split elsewhere than its parts were, and all of them sent about.
+  """
+  rows = _transposed(params["decoder"]["logits_dense"]["kernel"])
+  decoder = {**params["decoder"], "logits_dense": {"rows": rows}}
+  return T5Stepper(params={**params, "decoder": decoder}, config=config)
+
+
+@jax.jit
+def _transposed(kernel: jax.Array) -> jax.Array:
+  return kernel.T
+
+
+@functools.partial(jax.jit, static_argnames=("num_beams", "scoring", "mesh"))
+def search(
+  stepper: T5Stepper,
+  docids: DeviceTrie | ShardedIndex,
+  *,
+  inputs: jax.Array,
+  num_beams: int,
+  scoring: Scoring,
+  mesh: Mesh,
+) -> Beams:
+  """Searches queries, the same ones in every process.
+
+  Args:
+    stepper: the model, from `create_stepper`.
+    docids: from `place_docids`.
+    inputs: text ids of the queries [B, L].
+    num_beams: K, static.
+    scoring: static.
+    mesh: static; where parameters and docids lie.
+
+  Returns:
+    Beams that every process holds whole.
+  """
+  with partitioning.constrained(mesh):
+    encoded = stepper.encode(inputs)
+    if isinstance(docids, DeviceTrie):
+      found = beam_search(
+        stepper, encoded, docids, num_beams=num_beams, scoring=scoring
+      )
+  if isinstance(docids, ShardedIndex):
+    found = _search_atomic(
+      stepper, encoded, docids, num_beams=num_beams, scoring=scoring
+    )
+  return jax.lax.with_sharding_constraint(found, partitioning.replicated(mesh))
+
+
+def _search_atomic(
+  stepper: T5Stepper,
+  encoded: Encoded,
+  docids: ShardedIndex,
+  *,
+  num_beams: int,
+  scoring: Scoring,
+) -> Beams:
+  """Reads the decoder's layers whole on each device, its head in parts."""
+  decoder = dict(stepper.params["decoder"])
+  rows = decoder["logits_dense"]["rows"]
+  missing = docids.head_width - len(rows)
+  rows = jnp.pad(rows, ((0, missing), (0, 0)))
+  decoder["logits_dense"] = {"rows": rows}
+  params = {"decoder": decoder}
+  if stepper.config.docid_vocab_size is None:
+    params["token_embedder"] = stepper.params["token_embedder"]
+  lone = T5Stepper(params=params, config=stepper.config)
+  specs = jax.tree_util.tree_map_with_path(
+    lambda path, _: (
+      PartitionSpec(docids.axis)
+      if "rows" in jax.tree_util.keystr(path)
+      else PartitionSpec()
+    ),
+    lone,
+  )
+  return sharded_search(
+    lone,
+    encoded,
+    docids,
+    specs=specs,
+    num_beams=num_beams,
+    scoring=scoring,
+  )
