@@ -6,6 +6,7 @@ twin of the step is compiled for as many virtual devices.
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from concurrent import futures
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,14 +173,16 @@ def run(config: PlanConfig, *, out: Path | None = None) -> Plan:
     "training step": lambda: _plan_step(config, step, split),
     "retrieval step": lambda: _plan_search(config, step),
   }
-  if config.virtual:
-    stages["virtual devices"] = lambda: virtual.compile_virtually(step, split)
   done = {}
-  with tqdm(total=len(stages), desc="plan", delay=2) as bar:
-    for name, work in stages.items():
-      bar.set_postfix_str(name)
-      done[name] = work()
-      bar.update()
+  with futures.ThreadPoolExecutor(1) as aside:
+    if config.virtual:  # A process of its own; the counting goes on beside it.
+      compiling = aside.submit(virtual.compile_virtually, step, split)
+      stages["virtual devices"] = compiling.result
+    with tqdm(total=len(stages), desc="plan", delay=2) as bar:
+      for name, work in stages.items():
+        bar.set_postfix_str(name)
+        done[name] = work()
+        bar.update()
   plan = Plan(
     parameters=done["parameters"],
     docids=config.docids,
@@ -196,15 +199,21 @@ def run(config: PlanConfig, *, out: Path | None = None) -> Plan:
 def _plan_step(config: PlanConfig, step: Step, split: Split) -> StepPlan:
   capacity = config.machine.usable
   nearest = step.nearest(split, capacity)
-  plain = dataclasses.replace(split, remat="none")
   flops = abstract_step.step_flops(step, split)
-  again = split.remat != "none"
+  again = 0
+  if split.remat != "none":
+    # Scanned layers cost the same, and are traced once.
+    scanned = dataclasses.replace(step.config, scan_layers=True)
+    again = flops - abstract_step.step_flops(
+      dataclasses.replace(step, config=scanned),
+      dataclasses.replace(split, remat="none"),
+    )
   return StepPlan(
     split=split,
     step=step,
     bytes=step.bytes(split),
     flops=flops,
-    flops_again=flops - abstract_step.step_flops(step, plain) if again else 0,
+    flops_again=again,
     nearest=nearest,
     nearest_bytes=step.bytes(nearest) if nearest else None,
   )
