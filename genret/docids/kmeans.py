@@ -17,6 +17,7 @@ ITERATIONS = 25
 _ROWS_AT_ONCE = 1 << 14
 _ON_ACCELERATORS = 1 << 17
 _LEAST_BLOCK = 64
+_ALIGNED = 64  # bytes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,7 +94,7 @@ def assign(
     members = rows[start : start + _rows_at_once()]
     points = _empty(_rows_at_once(), vectors)
     _gather(vectors, members, points)
-    found = _nearest(points, centroids)
+    found = _nearest(jax.device_put(points), centroids)
     if waiting is not None:
       labels[waiting[0]] = np.asarray(waiting[1])
     waiting = slice(start, start + len(members)), found[: len(members)]
@@ -154,7 +155,7 @@ class _Layout:
     first[: len(groups)] = firsts[:-1] * self.block
     count = np.zeros(self.room, np.int32)
     count[: len(groups)] = self.sizes
-    points = points.reshape(self.blocks, self.block, -1)
+    points = jax.device_put(points.reshape(self.blocks, self.block, -1))
     return lloyd.Pack(points, owner, first, count)
 
   def chances(self, seeds: Sequence[int], k: int) -> np.ndarray:
@@ -228,8 +229,12 @@ def _rows_at_once() -> int:
 
 
 def _empty(rows: int, vectors: np.ndarray) -> np.ndarray:
-  dtype = np.float16 if vectors.dtype == np.float16 else np.float32
-  return np.zeros((rows, vectors.shape[1]), dtype)
+  """Room for rows, placed so that JAX on a CPU reads it where it lies."""
+  dtype = np.dtype(np.float16 if vectors.dtype == np.float16 else np.float32)
+  size = rows * vectors.shape[1] * dtype.itemsize
+  room = np.zeros(size + _ALIGNED, np.uint8)
+  start = -room.ctypes.data % _ALIGNED
+  return room[start : start + size].view(dtype).reshape(rows, -1)
 
 
 def _gather(vectors: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:

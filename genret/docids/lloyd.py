@@ -121,8 +121,11 @@ def _centred(
   if not by_index:
     members = jax.nn.one_hot(pack.owner, len(pack.count)).T  # [G, M]
   problem = _Problem(pack, used, jnp.zeros(used.shape), members)
-  points = jnp.where(used[..., None], pack.points.astype(jnp.float32), 0.0)
-  sums = _by_group(problem, points.sum(1))  # [G, D]
+  points = pack.points.astype(jnp.float32)
+  sums = jnp.einsum(
+    "mb,mbd->md", used.astype(jnp.float32), points, precision="highest"
+  )
+  sums = _by_group(problem, sums)  # [G, D]
   centres = sums / jnp.maximum(pack.count, 1)[:, None]
   points = jnp.where(used[..., None], points - centres[pack.owner][:, None], 0)
   squares = jnp.square(points).sum(-1)
@@ -145,10 +148,9 @@ def _lloyd_step(problem: _Problem, state: _State) -> _State:
   centroids = jnp.where(counts[..., None] > 0, means, state.centroids)
   farthest = _farthest(problem, nearest)  # [G]
   groups, holes = jnp.arange(len(counts)), counts.argmin(-1)
-  flat = pack.points.reshape(-1, pack.points.shape[-1])
   empty = counts.min(-1) == 0
   empty &= nearest.reshape(-1)[farthest] > 0
-  moved = centroids.at[groups, holes].set(flat[farthest])
+  moved = centroids.at[groups, holes].set(_points_at(pack, farthest))
   return _State(
     centroids=jnp.where(empty[:, None, None], moved, centroids),
     error=_by_group(problem, nearest.sum(1)),
@@ -162,12 +164,11 @@ def _starting_points(
   problem: _Problem, chances: Float[Array, "G k tries"]
 ) -> Float[Array, "G k D"]:
   """Draws k points a group by greedy k-means++."""
-  owner, points = problem.pack.owner, problem.pack.points
-  flat = points.reshape(-1, points.shape[-1])
+  owner = problem.pack.owner
 
   def add(nearest: Float[Array, "M b"], chances: Float[Array, "G tries"]):
     drawn = _draw(problem, nearest, chances)  # [G, tries]
-    candidates = flat[drawn]
+    candidates = _points_at(problem.pack, drawn)
     closer = _distances(problem, candidates)  # [M, b, tries]
     closer = jnp.minimum(nearest[..., None], closer)
     errors = _by_group(problem, closer.sum(1))  # [G, tries]
@@ -177,10 +178,18 @@ def _starting_points(
     return nearest, candidates[jnp.arange(len(best)), best]
 
   ones = problem.used.astype(jnp.float32)
-  first = flat[_draw(problem, ones, chances[:, 0, :1])]  # [G, 1, D]
+  first = _draw(problem, ones, chances[:, 0, :1])
+  first = _points_at(problem.pack, first)  # [G, 1, D]
   nearest = _distances(problem, first)[..., 0] * ones
   _, others = jax.lax.scan(add, nearest, chances[:, 1:].swapaxes(0, 1))
   return jnp.concatenate([first, others.swapaxes(0, 1)], 1)
+
+
+def _points_at(
+  pack: Pack, slots: Int[Array, "*shape"]
+) -> Float[Array, "*shape D"]:
+  """Looks slots up; in one shape, or XLA would make the points once more."""
+  return pack.points[jnp.divmod(slots, pack.points.shape[1])]
 
 
 def _draw(
