@@ -9,6 +9,7 @@ import functools
 import itertools
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 
@@ -63,7 +64,9 @@ def _in_order(
   """Maps blocks in other processes, only a few ahead of what is taken."""
   # Not forked: TensorFlow and JAX have threads by now.
   pool = concurrent.futures.ProcessPoolExecutor(
-    num_processes, mp_context=multiprocessing.get_context("spawn")
+    num_processes,
+    mp_context=multiprocessing.get_context("spawn"),
+    initializer=_end_with_parent,
   )
   pending: collections.deque = collections.deque()
   try:
@@ -81,6 +84,17 @@ def _in_order(
     ) from error
   finally:
     pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+  """Ends this process when the one that started it is killed."""
+  parent = multiprocessing.parent_process()
+
+  def wait():
+    parent.join()
+    os._exit(1)
+
+  threading.Thread(target=wait, daemon=True).start()
 
 
 def _encode(config: TaskConfig, block: Texts, input_length: int) -> Examples:

@@ -1,4 +1,9 @@
 import itertools
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +40,55 @@ def test_processes_end_with_a_reader_that_stops(queries, small):
   taken = list(itertools.islice(blocks, tokenising.ALONE + 1))
   blocks.close()
   assert taken[-1].num_examples == BLOCK_TEXTS
+
+
+# Kills itself once the others tokenise, and says who they are.
+KILLED = """
+import multiprocessing, os, signal, sys
+from pathlib import Path
+from genret.core.collection import Collection
+from genret.tasks import tokenising
+from genret.tasks.indexing import D2Q
+
+if __name__ == "__main__":
+  blocks = tokenising.blocks(
+    D2Q(rate=1.0, path=sys.argv[2]), Collection.open(Path(sys.argv[1])),
+    input_length=16, num_processes=2,
+  )
+  for _ in range(tokenising.ALONE + 1):
+    next(blocks)
+  pids = [child.pid for child in multiprocessing.active_children()]
+  print(*pids, flush=True)
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_leaves_no_process(queries, small, tmp_path):
+  script = tmp_path / "killed.py"
+  script.write_text(KILLED)
+  shown = subprocess.run(
+    [sys.executable, script, small.root, queries.path],
+    stdout=subprocess.PIPE,
+    check=False,
+    text=True,
+    timeout=120,
+  )
+  assert shown.returncode == -signal.SIGKILL
+  left = [int(pid) for pid in shown.stdout.split()]
+  assert len(left) == 2
+  deadline = time.monotonic() + 30
+  while left and time.monotonic() < deadline:
+    time.sleep(0.1)
+    left = [pid for pid in left if _runs(pid)]
+  assert not left
+
+
+def _runs(pid: int) -> bool:
+  try:
+    stat = Path(f"/proc/{pid}/stat").read_text()
+  except OSError:
+    return False
+  return stat.rpartition(")")[2].split()[0] != "Z"  # ended, not yet reaped
 
 
 def test_blocks_are_the_examples_of_the_task(squad):
