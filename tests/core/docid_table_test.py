@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -171,3 +173,58 @@ def test_many_rows():
   made = table(codes, docnos=range(len(codes)), vocab_size=12)
   shared = sum(len(rows) - 1 for rows in made.collisions())
   assert shared == len(codes) - len(np.unique(codes @ 12 ** np.arange(6)))
+
+
+TEN_MILLION = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from genret.core.docid_table import DocidTable
+from genret.core.docnos import Docnos
+
+def held():
+  lines = Path("/proc/self/status").read_text().splitlines()
+  fields = dict(line.split(":", 1) for line in lines)
+  return sum(int(fields[k].split()[0]) for k in ("RssAnon", "RssShmem"))
+
+def watch():
+  global peak
+  while True:
+    peak = max(peak, held())
+    time.sleep(0.01)
+
+N, T = 10_000_000, 8
+codes = np.empty((N, T), np.uint16)
+numbers = np.random.default_rng(0).permutation(N)
+for place in reversed(range(T - 1)):
+  numbers, codes[:, place] = np.divmod(numbers, 10)
+codes += 2
+codes[:, -1] = 1
+codes[codes[:, 6] == 2, 6:] = (1, 0)
+text = np.frombuffer(b"d" * N, np.uint8)
+docnos = Docnos(text, np.arange(N + 1, dtype=np.int64))
+folder, peak = Path(sys.argv[1]), held()
+threading.Thread(target=watch, daemon=True).start()
+table = DocidTable(codes=codes, docnos=docnos, vocab_size=12, scheme="x")
+table.save(folder)
+del table, codes, text, docnos, numbers
+started = time.perf_counter()
+loaded = DocidTable.load(folder)
+opened = time.perf_counter() - started
+loaded.check()
+print(opened, peak / 2**20, loaded.num_documents)
+"""
+
+
+@pytest.mark.slow
+def test_ten_million_docids_in_little_memory(tmp_path):
+  ran = subprocess.run(
+    [sys.executable, "-c", TEN_MILLION, str(tmp_path)],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  seconds, gibibytes, count = map(float, ran.stdout.split())
+  assert count == 10_000_000
+  assert seconds < 0.5  # nothing is read
+  assert gibibytes < 1.5
