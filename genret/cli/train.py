@@ -1,6 +1,23 @@
 """`genret train`: a model folder from a collection and its docids."""
 
+import argparse
+
 from genret.cli.command import Flag, StageCommand
+
+
+def switch(text: str) -> bool:
+  """Reads true or false.
+
+  >>> switch("True"), switch("false")
+  (True, False)
+  """
+  try:
+    return {"true": True, "false": False}[text.lower()]
+  except KeyError:
+    raise argparse.ArgumentTypeError(
+      f"{text!r} is neither True nor False"
+    ) from None
+
 
 COMMAND = StageCommand(
   name="train",
@@ -10,7 +27,12 @@ Trains a T5 to write the docids of a collection's documents, judging itself on
 dev queries by real retrieval. The model folder holds all that a search needs:
 model.json, docids, trie, checkpoints; and the configuration, event files for
 TensorBoard. Killed at any moment, the same command goes on from the last whole
-checkpoint and ends with the same parameters.""",
+checkpoint and ends with the same parameters.
+
+The work is split over all devices. Several processes train one model when each
+is started with the same command and with GENRET_COORDINATOR=host:port of the
+first, GENRET_NUM_PROCESSES and GENRET_PROCESS_ID in its environment; Slurm and
+TPU pods need none of these. See docs/training.md.""",
   example="""\
   genret train --collection=data/squad --docids=data/squad-atomic \\
     --model_dir=models/squad-atomic
@@ -31,6 +53,23 @@ checkpoint and ends with the same parameters.""",
     Flag(name="learning_rate", help="at the end of the warm-up", type=float),
     Flag(name="dropout_rate", help="of every layer", type=float),
     Flag(name="eval_period", help="steps between evaluations", type=int),
+    Flag(
+      name="model_parallel", help="devices that share each matrix", type=int
+    ),
+    Flag(
+      name="fully_sharded",
+      help="whether parameters are split over all devices",
+      type=switch,
+    ),
+    Flag(
+      name="accumulate", help="parts a batch is taken in, in turn", type=int
+    ),
+    Flag(name="remat", help="what is made again: none, dots, full"),
+    Flag(
+      name="allow_other_topology",
+      help="whether to go on inexactly with another number of processes",
+      type=switch,
+    ),
     Flag(
       name="seed", help="of parameters, dropout, order of examples", type=int
     ),

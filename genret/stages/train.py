@@ -1,16 +1,15 @@
 """The training stage: a mixture and docids in, a model folder out."""
 
 import dataclasses
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from genret.core import artifacts, atomic
 from genret.core.collection import Collection
@@ -24,8 +23,11 @@ from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
 from genret.retrieval.model_folder import ModelSpec
-from genret.stages import first_params
+from genret.stages import first_params, trained
+from genret.stages.trained import RESULT
 from genret.tasks import feed, mixtures
+from genret.tasks.host_tensorflow import seqio
+from genret.training import cluster, partitioning
 from genret.training.checkpoints import Checkpoints
 from genret.training.dense_start import DenseStart
 from genret.training.loop import Loop, LoopConfig
@@ -34,8 +36,9 @@ from genret.training.optimizers import Adafactor, AdamW
 from genret.training.partitioning import MeshShape
 from genret.training.step import Program
 
+__all__ = ["RESULT", "ConfigText", "DevConfig", "TrainConfig", "run"]
+
 STAGE = "train"
-RESULT = "result.json"
 CONFIG = "config.gin"
 OPERATIVE_CONFIG = "operative_config.gin"
 
@@ -76,7 +79,7 @@ class TrainConfig:
       the collection and the docid table.
     task_feature_lengths: Longest `inputs` and `targets` in a row of a batch;
       when packing, a row holds several examples.
-    batch_size: Rows a step.
+    batch_size: Rows a step, of all processes together.
     pack: Whether short examples share a row.
     optimizer: Adafactor or AdamW and their settings.
     loss: Smoothing, z-loss, and how the head is computed.
@@ -85,9 +88,13 @@ class TrainConfig:
     input_length: Longest query in tokens when searching.
     scoring: How a search scores docids.
     mesh: How the work is split over devices.
+    accumulate: Parts that a batch is taken in, one after another, which
+      needs the memory of a part. Dropout masks are drawn for each part.
     seed: Of parameters, dropout and the order of examples.
     dense_start: How atomic docids start from the embeddings, where these are
       given.
+    allow_other_topology: Whether to go on, inexactly, from a checkpoint that
+      another number of processes wrote.
   """
 
   model: T5Config
@@ -102,8 +109,17 @@ class TrainConfig:
   input_length: int = 64
   scoring: Literal["raw", "renormalised"] = "raw"
   mesh: MeshShape = MeshShape()
+  accumulate: int = 1
   seed: int = 0
   dense_start: DenseStart = DenseStart()
+  allow_other_topology: bool = False
+
+  def __post_init__(self):
+    if self.accumulate < 1 or self.batch_size % self.accumulate:
+      raise ConfigError(
+        f"accumulate is {self.accumulate}; expected a divisor of the"
+        f" batch_size, {self.batch_size}."
+      )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,6 +149,10 @@ def run(
 ) -> Path:
   """Trains to the last step, going on from the newest whole checkpoint.
 
+  Joins the other processes first, where the environment names them (see
+  `cluster.membership`); they all call this with the same arguments, and see
+  the same folders.
+
   Args:
     config: The run.
     collection: What is indexed, and whose dev queries judge the run.
@@ -148,7 +168,27 @@ def run(
     ArtifactError: If the folder belongs to another run; says what differs.
     DivergedError: If the loss stops being a number.
   """
-  out = Path(out)
+  cluster.join()
+  with cluster.together(out):
+    return _run(
+      config,
+      collection,
+      docids,
+      out=Path(out),
+      embeddings=embeddings,
+      text=text,
+    )
+
+
+def _run(
+  config: TrainConfig,
+  collection: Collection,
+  docids: Path,
+  *,
+  out: Path,
+  embeddings: EmbeddingStore | None,
+  text: ConfigText,
+) -> Path:
   table = DocidTable.load(docids)
   mixtures.check_same_documents(collection, table)
   prepare = first_params.preparation(table, embeddings, how=config.dense_start)
@@ -158,46 +198,58 @@ def run(
   inputs = {
     "collection": collection.identity,
     "docids": artifacts.identity(docids),
+    **({"embeddings": embeddings.identity} if embeddings else {}),
   }
-  if embeddings is not None:
-    inputs["embeddings"] = embeddings.identity
-  recipe = _recipe(
-    config, mixture=getattr(mixture, "name", mixture), inputs=inputs
-  )
+  name = getattr(mixture, "name", mixture)
+  recipe = _recipe(config, mixture=name, inputs=inputs)
   dev = _dev(config, collection)
   optimizer = config.optimizer.build(config.loop.train_steps)
   started = time.time()
-  if artifacts.begin(out, recipe) is not None:
+  mesh = config.mesh.build()
+  partitioning.check_rows(config.batch_size, mesh, parts=config.accumulate)
+  if cluster.once(lambda: artifacts.begin(out, recipe) is not None):
     return out
   _describe(mixture)
-  spec = _lay_out(config, table, out, docids=docids, text=text)
+  spec = _spec(config, table, docids)
+  cluster.once(lambda: _lay_out(spec, table, out, docids=docids, text=text))
   checkpoints = Checkpoints(
     out / model_folder.CHECKPOINTS, measure=dev.measure if dev else None
   )
   loop = Loop(
-    program=_program(config, spec, optimizer),
-    feed=_batches(config, mixture),
+    program=_program(config, spec, optimizer, mesh=mesh),
+    feed=_batches(config, mixture, mesh),
     checkpoints=checkpoints,
     config=config.loop,
-    evaluate=_evaluation(dev, collection, _untrained_retriever(spec, out)),
+    evaluate=_evaluation(
+      dev, collection, lambda: _untrained_retriever(spec, out, mesh)
+    ),
     folder=out,
     label=out.name,
     prepare=prepare,
+    other_topology=config.allow_other_topology,
   )
   loop.run()
-  _write_result(out, checkpoints)
-  artifacts.seal(
-    out,
-    recipe,
-    files=_identifying_files(out),
-    started=started,
-    gin_text=text.operative,
-  )
+  checkpoints.wait()
+
+  def seal() -> None:
+    trained.write_result(out, checkpoints)
+    artifacts.seal(
+      out,
+      recipe,
+      files=trained.identifying_files(out),
+      started=started,
+      gin_text=text.operative,
+    )
+
+  cluster.once(seal)
+  checkpoints.close()
   return out
 
 
 def _describe(mixture: Any) -> None:
   """Prints what is trained on."""
+  if not cluster.is_first():
+    return
   if isinstance(mixture, str):
     print(f"training on {mixture}, read through seqio's own pipeline")
   else:
@@ -215,26 +267,35 @@ def _dev(config: TrainConfig, collection: Collection) -> DevConfig | None:
   return config.dev
 
 
-def _batches(config: TrainConfig, mixture: Any) -> feed.Batches:
+def _batches(config: TrainConfig, mixture: Any, mesh: Mesh) -> feed.Batches:
+  """Opens this process's rows of every batch."""
+  shard = partitioning.input_shard(mesh)
   return feed.training_batches(
     mixture,
     lengths=config.task_feature_lengths,
-    batch_size=config.batch_size,
+    batch_size=config.batch_size // shard.count,
     pack=config.pack,
     seed=config.seed,
+    shard=seqio.ShardInfo(shard.index, shard.count),
   )
 
 
 def _recipe(
   config: TrainConfig, *, mixture: str, inputs: Mapping[str, str]
 ) -> artifacts.Recipe:
-  """What sets this run apart from another, without paths and devices."""
-  skipped = {"mixture", "mesh", "seed"}
+  """What sets this run apart from another, without paths and devices.
+
+  How the machine does the work is left out: the mesh, parts of a batch, what
+  is made again, what is scanned. A run that proves too large for its devices
+  goes on with other ones.
+  """
+  skipped = {"mixture", "mesh", "seed", "accumulate", "allow_other_topology"}
   arguments = {
     field.name: getattr(config, field.name)
     for field in dataclasses.fields(config)
     if field.name not in skipped
   }
+  arguments["model"] = config.model.plain
   return artifacts.Recipe(
     stage=STAGE,
     arguments={**arguments, "mixture": mixture},
@@ -243,22 +304,15 @@ def _recipe(
   )
 
 
-def _lay_out(
-  config: TrainConfig,
-  table: DocidTable,
-  out: Path,
-  *,
-  docids: Path,
-  text: ConfigText,
-) -> ModelSpec:
-  """Writes all of a model folder that is known before training."""
+def _spec(config: TrainConfig, table: DocidTable, docids: Path) -> ModelSpec:
+  """Returns what a search must know of the model."""
   own = not table.text_vocabulary
   model = dataclasses.replace(
-    config.model,
+    config.model.plain,
     docid_vocab_size=table.vocab_size if own else None,
     docid_length=table.length,
   )
-  spec = ModelSpec(
+  return ModelSpec(
     model=model,
     num_symbols=table.vocab_size,
     scheme=table.scheme,
@@ -267,6 +321,17 @@ def _lay_out(
     scoring=config.scoring,
     dev_measure=config.dev.measure if config.dev else None,
   )
+
+
+def _lay_out(
+  spec: ModelSpec,
+  table: DocidTable,
+  out: Path,
+  *,
+  docids: Path,
+  text: ConfigText,
+) -> None:
+  """Writes all of a model folder that is known before training."""
   atomic.fill(
     out / model_folder.DOCIDS, lambda folder: shutil.copytree(docids, folder)
   )
@@ -277,31 +342,39 @@ def _lay_out(
   spec.save(out)
   artifacts.write_text(out / CONFIG, text.given)
   artifacts.write_text(out / OPERATIVE_CONFIG, text.operative)
-  return spec
 
 
-def _untrained_retriever(spec: ModelSpec, out: Path) -> Retriever:
+def _untrained_retriever(spec: ModelSpec, out: Path, mesh: Mesh) -> Retriever:
   table, trie = model_folder.load_docids(out, spec)
-  return Retriever(spec, None, table=table, trie=trie)
+  return Retriever(spec, None, table=table, trie=trie, mesh=mesh)
 
 
 def _program(
   config: TrainConfig,
   spec: ModelSpec,
   optimizer: optax.GradientTransformation,
+  *,
+  mesh: Mesh,
 ) -> Program:
+  model = dataclasses.replace(
+    spec.model, remat=config.model.remat, scan_layers=config.model.scan_layers
+  )
   return Program(
-    model=T5(spec.model),
+    model=T5(model),
     num_symbols=spec.num_symbols,
     optimizer=optimizer,
     loss=config.loss,
     seed=config.seed,
-    mesh=config.mesh.build(),
+    mesh=mesh,
+    rules=config.mesh.rules,
+    accumulate=config.accumulate,
   )
 
 
 def _evaluation(
-  dev: DevConfig | None, collection: Collection, retriever: Retriever
+  dev: DevConfig | None,
+  collection: Collection,
+  make_retriever: Callable[[], Retriever],
 ) -> Callable[[Any, int], Mapping[str, float]]:
   """Returns the function that judges parameters on dev queries."""
   if dev is None:
@@ -312,6 +385,7 @@ def _evaluation(
     kept = np.linspace(0, len(queries) - 1, dev.num_queries).astype(int)
     queries = [queries[i] for i in kept]
     qrels = {query.query_id: qrels[query.query_id] for query in queries}
+  retriever = make_retriever()
   names = tuple(dict.fromkeys((dev.measure, "RR@10", "R@1", "R@10")))
 
   def evaluate(params: Any, step: int) -> Mapping[str, float]:
@@ -322,44 +396,3 @@ def _evaluation(
     return measures.evaluate(run, qrels, measures=names).means
 
   return evaluate
-
-
-def _write_result(out: Path, checkpoints: Checkpoints) -> None:
-  """Writes which states were kept, and the hashes of their parameters."""
-  checkpoints.wait()
-  newest, best = checkpoints.newest, checkpoints.best
-  result = {
-    "best_step": best,
-    "newest_step": newest,
-    "parameters": {
-      str(step): _digest(checkpoints.restore_params(step))
-      for step in sorted({newest, best})
-    },
-  }
-  checkpoints.close()
-  artifacts.write_json(out / RESULT, result)
-
-
-def _identifying_files(out: Path) -> list[str]:
-  """Lists the files whose bytes are the same for the same run.
-
-  Checkpoints are not: RESULT holds the hashes of their arrays.
-  """
-  paths = [
-    path
-    for folder in (model_folder.DOCIDS, model_folder.TRIE)
-    for path in (out / folder).rglob("*")
-    if path.is_file() and path.name != artifacts.PROVENANCE
-  ]
-  names = [path.relative_to(out).as_posix() for path in paths]
-  return [model_folder.MODEL, RESULT, *names]
-
-
-def _digest(params: Any) -> str:
-  """Hashes parameters by name, shape and bytes."""
-  digest = hashlib.sha256()
-  for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-    digest.update(jax.tree_util.keystr(path).encode())
-    digest.update(str(leaf.shape).encode())
-    digest.update(np.ascontiguousarray(leaf).tobytes())
-  return digest.hexdigest()

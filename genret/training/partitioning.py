@@ -263,3 +263,22 @@ def input_shard(mesh: Mesh) -> InputShard:
     )
   mine = by_process[jax.process_index()]
   return InputShard(index=parts.index(mine), count=len(parts))
+
+
+def check_rows(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
+  """Refuses a batch that does not divide evenly.
+
+  Args:
+    batch_size: Rows of all processes together.
+    mesh: Where they go, split over `data`.
+    parts: How many parts a batch is taken in.
+
+  Raises:
+    ConfigError: If devices, or parts of a batch, would differ in rows.
+  """
+  devices = mesh.shape["data"]
+  if batch_size % (devices * parts):
+    raise ConfigError(
+      f"A batch of {batch_size} rows does not divide into {parts} parts over"
+      f" {devices} devices each; make it a multiple of {devices * parts}."
+    )

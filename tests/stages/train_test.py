@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -156,6 +157,118 @@ def test_a_killed_run_ends_with_the_same_bits(
     for out in (killed, whole)
   ]
   jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+def test_how_the_machine_does_the_work_is_no_part_of_a_run(
+  collection, make_docids, tmp_path
+):
+  """Found too large, it goes on in parts, scanned; model.json is the same."""
+  short = dataclasses.replace(
+    CONFIG,
+    optimizer=AdamW(schedule=CONSTANT),
+    loop=LoopConfig(train_steps=1, eval_every=1),
+  )
+  folder = make_docids("atomic")
+  out = train.run(short, collection, folder, out=tmp_path / "model")
+  spec = (out / "model.json").read_bytes()
+  other = dataclasses.replace(
+    short,
+    accumulate=4,
+    model=dataclasses.replace(MODEL, remat="full", scan_layers=True),
+  )
+  assert train.run(other, collection, folder, out=out) == out
+  split = train.run(other, collection, folder, out=tmp_path / "split")
+  assert (split / "model.json").read_bytes() == spec
+
+
+@pytest.mark.parametrize("accumulate", [0, 3])
+def test_parts_of_a_batch_are_equal(accumulate):
+  with pytest.raises(ConfigError, match="expected a divisor of the batch_size"):
+    dataclasses.replace(CONFIG, accumulate=accumulate)
+
+
+@pytest.fixture
+def start(collection, make_docids):
+  """Starts a run in processes of two devices each; returns them."""
+
+  def run(out: Path, *, processes: int, more: str = "") -> list:
+    with socket.socket() as free:
+      free.bind(("localhost", 0))
+      port = free.getsockname()[1]
+    arguments = [collection.root, make_docids("naive"), out, *more.split()]
+    flags = (
+      "--xla_force_host_platform_device_count=2"
+      " --xla_backend_optimization_level=0"
+    )
+    environment = os.environ | {
+      "PYTHONPATH": str(Path(__file__).parents[2]),
+      "JAX_PLATFORMS": "cpu",
+      "XLA_FLAGS": flags,
+      "GENRET_COORDINATOR": f"localhost:{port}",
+      "GENRET_NUM_PROCESSES": str(processes),
+    }
+    script = Path(__file__).parent / "joined_run.py"
+    return [
+      subprocess.Popen(
+        [sys.executable, str(script), *map(str, arguments)],
+        env=environment | {"GENRET_PROCESS_ID": str(process)},
+        stderr=subprocess.PIPE,
+        text=True,
+      )
+      for process in range(processes)
+    ]
+
+  return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_one_of_two_killed_ends_both_and_the_pair_goes_on(
+  victim, start, tmp_path
+):
+  """The other ends within a minute, and says so in its last line."""
+  killed = tmp_path / "killed"
+  pair = start(killed, processes=2)
+  while not (killed / "checkpoints" / "8").exists():
+    assert all(process.poll() is None for process in pair)
+    time.sleep(0.01)
+  pair[victim].send_signal(signal.SIGKILL)
+  _, errors = pair[1 - victim].communicate(timeout=60)
+  pair[victim].communicate()
+  assert pair[1 - victim].returncode != 0
+  last = errors.strip().splitlines()[-1]
+  assert last.startswith("error: process")
+  assert "Start all processes again" in last
+  assert not (killed / artifacts.MANIFEST).exists()
+
+  pair = start(killed, processes=2)
+  for process in pair:
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+  artifacts.verify(killed)
+  assert Retriever.load(killed).search(["when"], k=1)[0]
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_is_refused_unless_asked_for(
+  start, tmp_path
+):
+  out = tmp_path / "model"
+  pair = start(out, processes=2)
+  while not (out / "checkpoints" / "8").exists():
+    assert all(process.poll() is None for process in pair)
+    time.sleep(0.01)
+  for process in pair:
+    process.kill()
+    process.communicate()
+  (alone,) = start(out, processes=1)
+  _, errors = alone.communicate()
+  assert alone.returncode != 0
+  assert "by 2 shards of input; here there are 1" in errors.replace("\n", " ")
+  (alone,) = start(out, processes=1, more="other")
+  _, errors = alone.communicate()
+  assert alone.returncode == 0, errors
+  artifacts.verify(out)
 
 
 def main(collection_root: str, docids_folder: str, out: str) -> None:

@@ -50,3 +50,17 @@ def test_parameters_alone_come_back_as_arrays(folder, initial):
 def test_a_missing_step_is_named_with_those_there(folder):
   with pytest.raises(ArtifactError, match="step 3; it has 2, 4, 5"):
     Checkpoints(folder, measure="RR@10").restore_params(3)
+
+
+@pytest.mark.slow
+def test_what_eight_devices_wrote_one_and_two_processes_read(joined, tmp_path):
+  """Factored moments included; and each process reads parameters alone."""
+  script, folder = "sharded_checkpoint.py", str(tmp_path / "checkpoints")
+  (written,) = joined(script, "write", folder, devices=8)
+  (alone,) = joined(script, "read", folder, devices=1)
+  pair = joined(script, "read", folder, devices=2, processes=2)
+  assert written["split"] == pair[0]["split"] > 0
+  assert alone["split"] == 0
+  for found in (alone, *pair):
+    assert found["state"] == written["state"]
+    assert found["params"] == written["params"]

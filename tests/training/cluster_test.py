@@ -4,6 +4,8 @@ Several processes that really meet: `sharded_step.py`, and the slow tests of
 the training stage.
 """
 
+import time
+
 import pytest
 
 from genret.core.errors import ConfigError, UserError
@@ -88,3 +90,19 @@ def test_alone_nobody_is_waited_for(tmp_path):
   cluster.meet()
   with pytest.raises(UserError, match="as it is"), cluster.together(tmp_path):
     raise UserError("as it is")
+
+
+@pytest.mark.slow
+def test_a_peer_that_falls_silent_ends_the_waiting(start_joined):
+  """No collective breaks here: only the heartbeat tells, within a minute."""
+  waiting, silent = start_joined(
+    "silent_peer.py", "models/one", devices=1, processes=2
+  )
+  silent.communicate(timeout=60)
+  died = time.monotonic()
+  _, errors = waiting.communicate(timeout=60)
+  assert time.monotonic() - died < 60
+  assert waiting.returncode != 0
+  last = errors.strip().splitlines()[-1]
+  assert last.startswith("error: process 0 of 2")
+  assert "from the newest checkpoint in models/one" in last

@@ -89,11 +89,12 @@ def sharded_head(on_eight_devices):
 
 
 @pytest.fixture(scope="session")
-def joined():
-  """Runs a script in processes that are joined; what each reported."""
+def start_joined():
+  """Starts a script in processes that are joined; returns them."""
 
-  def run(script, *arguments, devices, processes=1):
-    started = [
+  def start(script, *arguments, devices, processes):
+    environment = surroundings(devices, processes)
+    return [
       subprocess.Popen(
         [sys.executable, str(HERE / script), *arguments],
         env=environment | {"GENRET_PROCESS_ID": str(process)},
@@ -101,9 +102,20 @@ def joined():
         stderr=subprocess.PIPE,
         text=True,
       )
-      for environment in [surroundings(devices, processes)]
       for process in range(processes)
     ]
+
+  return start
+
+
+@pytest.fixture(scope="session")
+def joined(start_joined):
+  """Runs a script in processes that are joined; what each reported."""
+
+  def run(script, *arguments, devices, processes=1):
+    started = start_joined(
+      script, *arguments, devices=devices, processes=processes
+    )
     ended = [process.communicate() for process in started]
     for process, (_, errors) in zip(started, ended, strict=True):
       assert process.returncode == 0, errors

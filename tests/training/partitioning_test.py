@@ -240,6 +240,13 @@ def test_a_process_reads_the_rows_of_its_own_devices(processes, expected):
   assert (found.index, found.count) == expected
 
 
+def test_batches_must_divide_over_devices_and_parts():
+  mesh = AbstractMesh((4, 2), ("data", "model"))
+  partitioning.check_rows(24, mesh, parts=3)
+  with pytest.raises(ConfigError, match="make it a multiple of 12"):
+    partitioning.check_rows(20, mesh, parts=3)
+
+
 def test_a_model_axis_through_half_a_process_is_refused():
   grid = [[Device(0), Device(0), Device(1)], [Device(1), Device(2), Device(2)]]
   mesh = types.SimpleNamespace(devices=np.asarray(grid))
