@@ -1,17 +1,27 @@
 """Compares the head's loss split over meshes with that on one device."""
 
+import dataclasses
 import json
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh, NamedSharding
 
-from genret.training import chunked, dense_start, losses, sampled
+from genret.training import (
+  chunked,
+  dense_start,
+  losses,
+  partitioning,
+  sampled,
+)
+from genret.training.chunked import Chunked
 from genret.training.dense_start import DenseStart
 from genret.training.head_layout import WHOLE, Layout
-from genret.training.losses import Loss
+from genret.training.losses import Loss, Plain
 from genret.training.partitioning import MeshShape
 from genret.training.sampled import Sampled
 
@@ -119,8 +129,44 @@ def meshes():
     )
 
 
+class Sgd:
+  """Plain descent: a step is a multiple of the gradient."""
+
+  def build(self, train_steps):
+    return optax.sgd(0.1)
+
+
+def step_apart():
+  """How far a step in chunks, fully sharded, is from a plain one."""
+  sys.path.insert(0, str(Path(__file__).parent))
+  from conftest import CONFIG, make_batch, make_program
+
+  config = dataclasses.replace(CONFIG, dropout_rate=0.0, head_multiple=16)
+  shape = MeshShape(model=2, fully_sharded=True)
+  one = Mesh(np.asarray(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
+  program = make_program(Sgd(), config=config)
+  after = []
+  for changes in (
+    {"mesh": one, "loss": Loss(head=Plain())},
+    {
+      "mesh": shape.build(),
+      "rules": shape.rules,
+      "loss": Loss(head=Chunked(size=3)),
+    },
+  ):
+    program = dataclasses.replace(program, **changes)
+    state = program.init_state()
+    batch = jax.device_put(
+      make_batch(), partitioning.batch_sharding(program.mesh)
+    )
+    state, _ = program.compile_step(state)(state, batch)
+    after.append(jax.device_get(state.params))
+  apart = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), *after)
+  return max(jax.tree.leaves(apart))
+
+
 def main():
-  report = {}
+  report = {"step apart": step_apart()}
   for name, mesh in meshes():
     report[name] = {
       kind: compare(total, inputs(128), mesh, rules)
