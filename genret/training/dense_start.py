@@ -86,7 +86,7 @@ def start(
   Returns:
     The head to start from.
   """
-  matrix = jnp.asarray(how.matrix(vectors, kernel.shape[0]) * how.norm)
+  matrix = how.matrix(vectors, kernel.shape[0])
   write = jax.jit(
     partial(_write, norm=how.norm),
     donate_argnums=0,
@@ -100,14 +100,13 @@ def start(
     missing = min(_BLOCK, len(symbols)) - len(columns)
     # Columns beyond the head are dropped: every block has one shape.
     columns = np.pad(columns, (0, missing), constant_values=kernel.shape[1])
-    kernel = write(
-      kernel, columns, np.pad(rows, ((0, missing), (0, 0))), matrix
-    )
+    rows = np.pad(rows, ((0, missing), (0, 0)))
+    kernel = write(kernel, columns, rows, matrix=matrix)
   return kernel
 
 
 def _write(
-  kernel: Array, columns: Array, rows: Array, matrix: Array, *, norm: float
+  kernel: Array, columns: Array, rows: Array, *, matrix: Array, norm: float
 ) -> Array:
   projected = rows @ matrix  # [N, D]
   length = jnp.linalg.norm(projected, axis=1, keepdims=True)
