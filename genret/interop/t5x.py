@@ -144,7 +144,13 @@ def _write_orbax(
     flat[name] = np.asarray(leaf.read())
     advance(leaf.num_bytes)
   tree = traverse_util.unflatten_dict(flat, sep="/")
-  saver = ocp.Checkpointer(ocp.CompositeCheckpointHandler("state"))
+  # Left to itself orbax copies every array first.
+  arrays = ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False)
+  registry = ocp.type_handlers.create_type_handler_registry(
+    (np.ndarray, arrays)
+  )
+  handler = ocp.PyTreeCheckpointHandler(type_handler_registry=registry)
+  saver = ocp.Checkpointer(ocp.CompositeCheckpointHandler(state=handler))
   saver.save(
     path.absolute(), args=ocp.args.Composite(state=ocp.args.PyTreeSave(tree))
   )

@@ -6,6 +6,7 @@ tensorstore spec whose path, from there, leads to a folder such as
 `target.encoder.encoder_norm.scale/`.
 """
 
+import collections
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from genret.interop.leaves import Leaf, Leaves
 FILE = "checkpoint"
 VERSION = 3
 CHUNK_BYTES = 64 << 20
+WRITTEN_AT_ONCE = 512 << 20
 _PLACEHOLDER = "PLACEHOLDER://"
 
 
@@ -67,6 +69,7 @@ def write(
 
   As t5x does, an array of one element goes into the msgpack and any other
   into a zarr folder, in chunks of at most 64 MiB that divide it evenly.
+  Compressing is slow, so up to 512 MiB are being written at a time.
 
   Args:
     folder: `checkpoint_N`; made.
@@ -74,11 +77,28 @@ def write(
     advance: told the bytes of each array when it is written.
   """
   folder.mkdir(parents=True)
-  flat = {}
+  flat: dict[str, Any] = {}
+  pending: collections.deque[tuple[tensorstore.Future, int]] = (
+    collections.deque()
+  )
+
+  def finish(most: int) -> None:
+    while sum(size for _, size in pending) > most:
+      written, size = pending.popleft()
+      written.result()
+      advance(size)
+
   for name, leaf in sorted(leaves.items()):
     array = np.asarray(leaf.read())
-    flat[name] = array if array.size < 2 else _write(folder, name, array)
-    advance(leaf.num_bytes)
+    if array.size < 2:
+      flat[name] = array
+      advance(leaf.num_bytes)
+      continue
+    flat[name] = spec = _spec(name, array)
+    store = tensorstore.open(_absolute(folder, spec), create=True).result()
+    pending.append((store.write(array), leaf.num_bytes))
+    finish(WRITTEN_AT_ONCE)
+  finish(0)
   content = {
     "version": VERSION,
     "optimizer": traverse_util.unflatten_dict(flat, sep="/"),
@@ -87,9 +107,9 @@ def write(
   (folder / FILE).write_bytes(packed)
 
 
-def _write(folder: Path, name: str, array: np.ndarray) -> Mapping[str, Any]:
-  """Writes one array; returns the spec that leads to it."""
-  spec: dict[str, Any] = {
+def _spec(name: str, array: np.ndarray) -> dict[str, Any]:
+  """Returns what leads to an array, from the checkpoint's folder."""
+  return {
     "driver": "zarr",
     "dtype": array.dtype.name,
     "kvstore": {"driver": "file", "path": name.replace("/", ".") + "/"},
@@ -99,9 +119,6 @@ def _write(folder: Path, name: str, array: np.ndarray) -> Mapping[str, Any]:
       "shape": list(array.shape),
     },
   }
-  store = tensorstore.open(_absolute(folder, spec), create=True).result()
-  store.write(array).result()
-  return spec
 
 
 def chunk_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from t5x import adafactor, models, partitioning
 
 from genret.core.docid_table import DocidTable
+from genret.core.errors import ConfigError
 from genret.decoding import atomic
 from genret.decoding.atomic import AtomicIndex
 from genret.decoding.beam_search import beam_search
@@ -63,6 +64,16 @@ def factor_rules() -> Any:
   )
 
 
+def what_is_there(found: Any, wanted: Any, *, is_resuming: bool = False) -> Any:
+  """Restores a checkpoint as it is, for t5x to fill up from scratch.
+
+  t5x starts what a checkpoint lacks, such as Adafactor's state of a converted
+  one, only where a transformation is named.
+  """
+  del wanted, is_resuming
+  return found
+
+
 class DocidModel(models.EncoderDecoderModel):
   """A T5 that writes the docids of a table.
 
@@ -72,9 +83,11 @@ class DocidModel(models.EncoderDecoderModel):
     optimizer_def: t5x's optimizer.
     search: how docids are decoded.
     z_loss: weight of log(Z)².
-    label_smoothing: t5x's; it differs from ours by what the targets' entropy
-      subtracts.
+    label_smoothing: t5x's, which spreads it over the head's whole width.
     loss_normalizing_factor: t5x's; None sums over target symbols.
+
+  Raises:
+    ConfigError: labels are to be smoothed over columns that only pad the head.
   """
 
   def __init__(
@@ -91,6 +104,12 @@ class DocidModel(models.EncoderDecoderModel):
     if not isinstance(docids, DocidTable):
       docids = DocidTable.load(Path(docids))
     self.config = with_docids(config, docids)
+    if label_smoothing and self.config.head_width > self.config.num_symbols:
+      raise ConfigError(
+        f"t5x would smooth labels over all {self.config.head_width:,} columns"
+        f" of the head; {self.config.num_symbols:,} are docid symbols. Set"
+        " T5Config.head_multiple = 1, or label_smoothing = 0."
+      )
     self.table = docids
     self.search = search
     super().__init__(

@@ -20,6 +20,7 @@ from genret.retrieval import model_folder
 from genret.retrieval.model_folder import ModelSpec
 
 _ANY_LENGTH = 2
+_STEP_BYTES = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ def run(
     with (
       artifacts.building(out, recipe, gin_text=gin_text) as folder,
       tqdm(
-        total=found.num_bytes,
+        total=found.num_bytes + (_STEP_BYTES if config.to == "t5x" else 0),
         desc=f"convert {source.name}",
         unit="B",
         unit_scale=True,
@@ -128,7 +129,7 @@ def opened(source: Path, checkpoint: str | int = "best") -> Weights:
   if t5x.is_checkpoint(source):
     return _of_t5x(T5xCheckpoint.open(source))
   if huggingface.is_model(source):
-    params = huggingface.read(source)
+    params = dict(sorted(huggingface.read(source).items()))
     return Weights(
       config=shapes.config_of(params),
       params=params,

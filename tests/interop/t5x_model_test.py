@@ -18,6 +18,7 @@ pytest.importorskip(
 )
 
 from genret.core.docid_table import DocidTable
+from genret.core.errors import ConfigError
 from genret.interop import t5x_model
 from genret.interop.leaves import Leaf
 from genret.interop.t5x import T5xCheckpoint
@@ -164,6 +165,11 @@ def test_predictions_are_what_t5x_scores_best(kind):
   )(params, batch)
   np.testing.assert_array_equal(best, found[:, -1])
   np.testing.assert_allclose(aux_best["scores"], aux["scores"][:, -1], 1e-5)
+
+
+def test_labels_are_not_smoothed_over_padding():
+  with pytest.raises(ConfigError, match="128 columns"):
+    model_of("hand", label_smoothing=0.1)
 
 
 def test_every_parameter_has_axes_that_the_rules_know():
