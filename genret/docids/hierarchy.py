@@ -12,7 +12,7 @@ from genret.docids import kmeans
 _IN_MEMORY = 1 << 17  # rows whose vectors are read once for all their levels
 _AT_ONCE = 1024  # clusters whose centroids are held in memory together
 _SMALL = 1 << 14  # documents
-_CAREFUL, _QUICK = 25, 6  # iterations for few documents, and for many
+_CAREFUL, _QUICK = 25, 5  # iterations for few documents, and for many
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +38,7 @@ class Hierarchy:
     max_depth: the most levels of clusters.
     sample: documents that the centroids of a larger cluster come from.
     iterations: the most of k-means at each split. None takes 25 for up to
-      16,384 documents and 6 for more, where further ones change the error
+      16,384 documents and 5 for more, where further ones change the error
       within the leaves by less than another seed does.
     seed: of the starts, the samples and the even splits.
   """
@@ -46,7 +46,7 @@ class Hierarchy:
   k: int = 10
   leaf_size: int = 100
   max_depth: int = 16
-  sample: int = 16_384
+  sample: int = 8_192
   iterations: int | None = None
   seed: int = 0
 
@@ -133,15 +133,19 @@ def _shelves(vectors: np.ndarray, hierarchy: Hierarchy) -> Iterator[list[Leaf]]:
 def _grown(
   vectors: np.ndarray, nodes: Sequence[Leaf], hierarchy: Hierarchy
 ) -> list[Leaf]:
-  """Splits clusters down to their leaves, their vectors read once."""
-  rows = np.concatenate([node.rows for node in nodes])
-  if len(rows) < len(vectors):
-    vectors = vectors[rows]
-  ends = np.cumsum([len(node.rows) for node in nodes])
-  level = [
-    Leaf(path=node.path, rows=np.arange(end - len(node.rows), end))
-    for node, end in zip(nodes, ends, strict=True)
-  ]
+  """Splits clusters down to their leaves; a file is read once."""
+  if isinstance(vectors, np.memmap):
+    rows = np.concatenate([node.rows for node in nodes])
+    ends = np.cumsum([len(node.rows) for node in nodes])
+    held = [
+      Leaf(path=node.path, rows=np.arange(end - len(node.rows), end))
+      for node, end in zip(nodes, ends, strict=True)
+    ]
+    return [
+      Leaf(path=leaf.path, rows=rows[leaf.rows])
+      for leaf in _grown(np.asarray(vectors[rows]), held, hierarchy)
+    ]
+  level = list(nodes)
   done: list[Leaf] = []
   while level:
     done += [node for node in level if len(node.rows) <= hierarchy.leaf_size]
@@ -149,7 +153,7 @@ def _grown(
     level = []
     for start in range(0, len(large), _AT_ONCE):
       level += _split(vectors, large[start : start + _AT_ONCE], hierarchy)
-  return [Leaf(path=leaf.path, rows=rows[leaf.rows]) for leaf in done]
+  return done
 
 
 def _split(

@@ -1,21 +1,25 @@
 """K-means of many groups of rows of one file of vectors."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from genret.core import cores
 from genret.docids import lloyd
 
 ITERATIONS = 25
 """The most of Lloyd's iterations, unless said otherwise."""
 
-_ROWS_AT_ONCE = 1 << 14
+_ROWS_AT_ONCE = 1 << 13
 _ON_ACCELERATORS = 1 << 17
+_GATHERING = 2  # threads, so that one fills a pack while a device solves one
 _LEAST_BLOCK = 64
 _ALIGNED = 64  # bytes
 
@@ -56,22 +60,20 @@ def fit(
   Returns:
     G clusterings, in the order of the groups.
   """
-  done: list[Clustering] = []
-  waiting = None  # is solved while the next pack is gathered
-  for layout in _layouts([len(rows) for rows in groups], _block(k)):
+  layouts = list(_layouts([len(rows) for rows in groups], _block(k)))
+
+  def solved(layout: _Layout) -> list[Clustering]:
     here = slice(layout.start, layout.start + len(layout.sizes))
-    solved = lloyd.solve(
+    centroids, labels = lloyd.solve(
       layout.pack(vectors, groups[here]),
       layout.chances(seeds[here], k),
       iterations=iterations,
       by_index=_on_cpu(),
     )
-    if waiting is not None:
-      done += _unpacked(*waiting)
-    waiting = layout, solved
-  if waiting is not None:
-    done += _unpacked(*waiting)
-  return done
+    return layout.unpacked(np.asarray(centroids), np.asarray(labels))
+
+  with _workers() as pool:
+    return list(itertools.chain.from_iterable(pool.map(solved, layouts)))
 
 
 def assign(
@@ -80,8 +82,8 @@ def assign(
   """Finds the nearest centroid of each row, a block at a time.
 
   Args:
-    vectors: [N, D], may be memory-mapped; a block or two are in memory at a
-      time.
+    vectors: [N, D], may be memory-mapped; a block for each core is in memory
+      at a time.
     rows: the n row numbers to look at.
     centroids: as `fit` gives them.
 
@@ -89,17 +91,16 @@ def assign(
     Numbers of centroids; the first of several equally near ones.
   """
   labels = np.empty(len(rows), np.int32)
-  waiting = None
-  for start in range(0, len(rows), _rows_at_once()):
+
+  def label(start: int) -> None:
     members = rows[start : start + _rows_at_once()]
     points = _empty(_rows_at_once(), vectors)
     _gather(vectors, members, points)
-    found = _nearest(jax.device_put(points), centroids)
-    if waiting is not None:
-      labels[waiting[0]] = np.asarray(waiting[1])
-    waiting = slice(start, start + len(members)), found[: len(members)]
-  if waiting is not None:
-    labels[waiting[0]] = np.asarray(waiting[1])
+    found = np.asarray(_nearest(jax.device_put(points), centroids))
+    labels[start : start + len(members)] = found[: len(members)]
+
+  with _workers() as pool:
+    list(pool.map(label, range(0, len(rows), _rows_at_once())))
   return labels
 
 
@@ -158,6 +159,19 @@ class _Layout:
     points = jax.device_put(points.reshape(self.blocks, self.block, -1))
     return lloyd.Pack(points, owner, first, count)
 
+  def unpacked(
+    self, centroids: np.ndarray, labels: np.ndarray
+  ) -> list[Clustering]:
+    """Takes the groups' clusterings out of a solved pack."""
+    starts = self.firsts * self.block
+    labels = labels.reshape(-1)
+    return [
+      Clustering(
+        centroids=centroids[i], labels=labels[starts[i] : starts[i] + size]
+      )
+      for i, size in enumerate(self.sizes)
+    ]
+
   def chances(self, seeds: Sequence[int], k: int) -> np.ndarray:
     """Draws each group's numbers from its own seed."""
     out = np.zeros((self.room, k, _tries(k)), np.float32)
@@ -190,19 +204,6 @@ def _layout(sizes: Sequence[int], start: int, block: int) -> _Layout:
   )
 
 
-def _unpacked(
-  layout: _Layout, solved: tuple[jax.Array, jax.Array]
-) -> Iterator[Clustering]:
-  """Takes the groups' clusterings out of a solved pack."""
-  centroids, labels = (np.asarray(array) for array in solved)
-  labels = labels.reshape(-1)
-  for i, size in enumerate(layout.sizes):
-    first = layout.firsts[i] * layout.block
-    yield Clustering(
-      centroids=centroids[i], labels=labels[first : first + size]
-    )
-
-
 def _block(k: int) -> int:
   """Rows a block: several times as many as clusters.
 
@@ -221,6 +222,16 @@ def _tries(k: int) -> int:
 
 def _on_cpu() -> bool:
   return jax.default_backend() == "cpu"
+
+
+def _workers() -> ThreadPoolExecutor:
+  """Threads that each gather and solve packs.
+
+  XLA solves a pack on one core: its products are too narrow to share.
+  """
+  return ThreadPoolExecutor(
+    max(_GATHERING, cores.available()) if _on_cpu() else _GATHERING
+  )
 
 
 def _rows_at_once() -> int:

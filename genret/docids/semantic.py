@@ -20,7 +20,7 @@ def build(
   k: int = 10,
   leaf_size: int = 100,
   max_depth: int = 16,
-  sample: int = 16_384,
+  sample: int = 8_192,
   iterations: int | None = None,
 ) -> DocidTable:
   """Names each document by its clusters and its place in the last of them.
@@ -47,7 +47,7 @@ def build(
     max_depth: the most levels of clusters; docids have one symbol more.
     sample: documents that the centroids of a larger cluster come from.
     iterations: the most of k-means at each split; None is 25 for up to
-      16,384 documents and 6 for more.
+      16,384 documents and 5 for more.
 
   Returns:
     Docids of up to max_depth + 1 symbols, V = 2 + max(k, leaf_size).

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 
+from genret.core import cores
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
 from genret.core.text import Tokenizer
@@ -45,7 +46,7 @@ def blocks(
     ConfigError: the processes could not be started.
   """
   if num_processes is None:
-    num_processes = _num_cores()
+    num_processes = cores.available()
   texts = config.texts(collection)
   first = None if num_processes == 1 else ALONE
   for block in itertools.islice(texts, first):
@@ -104,9 +105,3 @@ def _encode(config: TaskConfig, block: Texts, input_length: int) -> Examples:
 @functools.cache
 def _tokenizer() -> Tokenizer:
   return Tokenizer()
-
-
-def _num_cores() -> int:
-  if hasattr(os, "sched_getaffinity"):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1

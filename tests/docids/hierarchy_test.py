@@ -110,7 +110,7 @@ def test_what_is_held_in_memory_changes_nothing(monkeypatch):
 
 def test_many_documents_get_fewer_iterations():
   assert Hierarchy().decided(2_000).iterations == 25
-  assert Hierarchy().decided(2_000_000).iterations == 6
+  assert Hierarchy().decided(2_000_000).iterations == 5
   assert Hierarchy(iterations=9).decided(2_000).iterations == 9
 
 
