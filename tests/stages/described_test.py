@@ -20,7 +20,8 @@ def test_defaults_are_written_down():
     "k": 10,
     "leaf_size": 100,
     "max_depth": 16,
-    "sample": 100_000,
+    "sample": 8_192,
+    "iterations": None,
   }
 
 

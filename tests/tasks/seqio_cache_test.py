@@ -167,6 +167,7 @@ def test_shards_are_mixed_and_whole():
     assert abs(np.corrcoef(shard[:-1], shard[1:])[0, 1]) < 0.05
 
 
+@needs_beam
 def test_what_cannot_be_cached_says_why(small, small_docids, mixture, tmp_path):
   [task] = mixtures.build(
     small, small_docids, tasks=[FirstP(rate=1.0, name="in_memory")]
