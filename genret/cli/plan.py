@@ -1,7 +1,6 @@
 """`genret plan`: what a run needs of a machine, before there is one."""
 
 from genret.cli.command import Flag, StageCommand
-from genret.cli.train import switch
 
 COMMAND = StageCommand(
   name="plan",
@@ -24,7 +23,7 @@ step for as many virtual devices.""",
     Flag(
       name="fully_sharded",
       help="True splits weights and optimizer over the data axis as well",
-      type=switch,
+      type=bool,
     ),
     Flag(name="accumulate", help="parts a batch is taken in", type=int),
     Flag(name="remat", help="none, dots or full: what is made again"),

@@ -1,23 +1,6 @@
 """`genret train`: a model folder from a collection and its docids."""
 
-import argparse
-
 from genret.cli.command import Flag, StageCommand
-
-
-def switch(text: str) -> bool:
-  """Reads true or false.
-
-  >>> switch("True"), switch("false")
-  (True, False)
-  """
-  try:
-    return {"true": True, "false": False}[text.lower()]
-  except KeyError:
-    raise argparse.ArgumentTypeError(
-      f"{text!r} is neither True nor False"
-    ) from None
-
 
 COMMAND = StageCommand(
   name="train",
@@ -59,7 +42,7 @@ TPU pods need none of these. See docs/training.md.""",
     Flag(
       name="fully_sharded",
       help="whether parameters are split over all devices",
-      type=switch,
+      type=bool,
     ),
     Flag(
       name="accumulate", help="parts a batch is taken in, in turn", type=int
@@ -68,7 +51,7 @@ TPU pods need none of these. See docs/training.md.""",
     Flag(
       name="allow_other_topology",
       help="whether to go on inexactly with another number of processes",
-      type=switch,
+      type=bool,
     ),
     Flag(
       name="seed", help="of parameters, dropout, order of examples", type=int

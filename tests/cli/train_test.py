@@ -59,3 +59,11 @@ def test_required_macro_names_the_flag(capsys):
   error = capsys.readouterr().err
   assert "COLLECTION is required and not set. Set it with --coll" in error
   assert Path("m").exists() is False
+
+
+def test_a_switch_needs_no_value():
+  parser = COMMAND.parser()
+  assert parser.parse(["--fully_sharded"]).fully_sharded is True
+  given = parser.parse(["--allow_other_topology=false"])
+  assert given.allow_other_topology is False
+  assert given.fully_sharded is None
