@@ -34,6 +34,7 @@ from genret.training.loop import Loop, LoopConfig
 from genret.training.losses import Loss
 from genret.training.optimizers import Adafactor, AdamW
 from genret.training.partitioning import MeshShape
+from genret.training.sampled import Sampled
 from genret.training.step import Program
 
 __all__ = ["RESULT", "ConfigText", "DevConfig", "TrainConfig", "run"]
@@ -286,8 +287,10 @@ def _recipe(
   """What sets this run apart from another, without paths and devices.
 
   How the machine does the work is left out: the mesh, parts of a batch, what
-  is made again, what is scanned. A run that proves too large for its devices
-  goes on with other ones.
+  is made again, what is scanned, a head that is computed in chunks; a sample
+  of it trains something else. A run that proves too large for its devices
+  goes on with other ones. How the head starts counts where embeddings are
+  given.
   """
   skipped = {"mixture", "mesh", "seed", "accumulate", "allow_other_topology"}
   arguments = {
@@ -296,6 +299,10 @@ def _recipe(
     if field.name not in skipped
   }
   arguments["model"] = config.model.plain
+  if not isinstance(config.loss.head, Sampled):
+    arguments["loss"] = dataclasses.replace(config.loss, head=None)
+  if "embeddings" not in inputs:
+    del arguments["dense_start"]
   return artifacts.Recipe(
     stage=STAGE,
     arguments={**arguments, "mixture": mixture},

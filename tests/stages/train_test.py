@@ -24,8 +24,12 @@ from genret.stages import train
 from genret.tasks import mixtures
 from genret.tasks.indexing import FirstP
 from genret.training.checkpoints import Checkpoints
+from genret.training.chunked import Chunked
+from genret.training.dense_start import DenseStart
 from genret.training.loop import DivergedError, LoopConfig
+from genret.training.losses import Loss
 from genret.training.optimizers import AdamW, Schedule
+from genret.training.sampled import Sampled
 
 CONSTANT = Schedule(peak=0.01, warmup_steps=0)
 MODEL = T5Config(
@@ -162,7 +166,10 @@ def test_a_killed_run_ends_with_the_same_bits(
 def test_how_the_machine_does_the_work_is_no_part_of_a_run(
   collection, make_docids, tmp_path
 ):
-  """Found too large, it goes on in parts, scanned; model.json is the same."""
+  """Found too large, it goes on in parts, scanned; model.json is the same.
+
+  A sample of the head is another loss.
+  """
   short = dataclasses.replace(
     CONFIG,
     optimizer=AdamW(schedule=CONSTANT),
@@ -174,11 +181,16 @@ def test_how_the_machine_does_the_work_is_no_part_of_a_run(
   other = dataclasses.replace(
     short,
     accumulate=4,
+    loss=Loss(head=Chunked(size=16)),
     model=dataclasses.replace(MODEL, remat="full", scan_layers=True),
+    dense_start=DenseStart(norm=2.0),  # of no embeddings
   )
   assert train.run(other, collection, folder, out=out) == out
   split = train.run(other, collection, folder, out=tmp_path / "split")
   assert (split / "model.json").read_bytes() == spec
+  sampled = dataclasses.replace(short, loss=Loss(head=Sampled(negatives=4)))
+  with pytest.raises(ArtifactError, match="loss is"):
+    train.run(sampled, collection, folder, out=out)
 
 
 @pytest.mark.parametrize("accumulate", [0, 3])
