@@ -64,7 +64,7 @@ class Weights:
     state: of t5x's optimizer, by its names; mostly empty.
     origin: where they came from.
     docids: SHA-256 of the docid codes that the head is for; None where it is
-      for text.
+      for text, which any docids of text can be written with.
   """
 
   config: T5Config
@@ -153,9 +153,10 @@ def with_docids(
     ConfigError: the weights are of other docids.
     ArtifactError: a parameter has another shape than these docids need.
   """
-  if weights.docids not in (None, digest):
+  known = weights.docids if weights.config.docid_vocab_size else None
+  if known not in (None, digest):
     raise ConfigError(
-      f"The head is of other docids ({weights.docids[:12]}…) than those given"
+      f"The head is of other docids ({known[:12]}…) than those given"
       f" ({digest[:12]}…)."
     )
   config = dataclasses.replace(
@@ -163,10 +164,10 @@ def with_docids(
     docid_vocab_size=None if table.text_vocabulary else table.vocab_size,
     docid_length=table.length,
   )
-  if not table.text_vocabulary and config.head_multiple == 1:
-    config = dataclasses.replace(config, head_multiple=128)
   own = FRESH[0] in weights.params or table.text_vocabulary
   fresh = () if own else FRESH
+  if fresh and config.head_multiple == 1:
+    config = dataclasses.replace(config, head_multiple=128)
   new = _initial(config, fresh, seed=seed)
   params = {
     name: leaf for name, leaf in weights.params.items() if name not in fresh
@@ -177,7 +178,7 @@ def with_docids(
     weights,
     config=config,
     params=params,
-    docids=digest,
+    docids=None if table.text_vocabulary else digest,
     state={} if fresh else weights.state,
   )
   return fitted, fresh

@@ -167,7 +167,7 @@ def _of_model(folder: Path, checkpoint: str | int) -> Weights:
     config=spec.model,
     params={name: Leaf.of(array) for name, array in _flat(params).items()},
     origin=Origin(format="genret", step=step),
-    docids=spec.docids,
+    docids=spec.docids if spec.model.docid_vocab_size else None,
   )
 
 

@@ -8,6 +8,7 @@ from genret.core import artifacts
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError
 from genret.interop import shapes, weights
+from genret.interop.leaves import Leaf
 from genret.interop.stacked import Stacking
 from genret.interop.t5x import T5xCheckpoint
 from genret.interop.weights import Origin, Weights
@@ -94,6 +95,29 @@ def test_docids_of_text_keep_the_head(found):
   assert fitted.params.keys() == found.params.keys()
   assert fitted.config.docid_length == 1
   assert fitted.config.docid_vocab_size is None
+  # The head writes any text, so other docids of text are as good.
+  assert fitted.docids is None
+  again, _ = weights.with_docids(
+    dataclasses.replace(fitted, docids="as older ones have"),
+    table,
+    digest="y",
+    seed=0,
+  )
+  assert again.params.keys() == found.params.keys()
+
+
+def test_a_head_that_is_not_rounded_up_stays_as_wide(found):
+  params = dict(found.params)
+  params[weights.FRESH[0]] = Leaf.of(np.ones((1, 8), np.float32))
+  params[weights.FRESH[1]] = Leaf.of(np.ones((8, 5), np.float32))
+  narrow = dataclasses.replace(
+    found, config=shapes.config_of(params), params=params
+  )
+  assert narrow.config.head_multiple == 1
+  fitted, fresh = weights.with_docids(narrow, TABLE, digest="x", seed=0)
+  assert fresh == ()
+  assert fitted.config.head_width == 5
+  assert fitted.docids == "x"
 
 
 def test_other_docids_are_refused(found):

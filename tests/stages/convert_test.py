@@ -158,9 +158,14 @@ def test_docids_are_refused_by_transformers(golden, tmp_path, docids):
 def test_a_second_run_finds_the_first(golden, tmp_path):
   config = ConvertConfig()
   convert.run(config, golden / "legacy", out=tmp_path / "ours")
-  before = (tmp_path / "ours" / "manifest.json").stat()
+  path = tmp_path / "ours" / "manifest.json"
+  before = path.stat()
   convert.run(config, golden / "legacy", out=tmp_path / "ours")
-  assert (tmp_path / "ours" / "manifest.json").stat() == before
+  after = path.stat()  # reading it may change its time of access
+  assert (after.st_ino, after.st_mtime_ns) == (
+    before.st_ino,
+    before.st_mtime_ns,
+  )
   with pytest.raises(ArtifactError, match="input source"):
     convert.run(config, golden / "orbax", out=tmp_path / "ours")
 
@@ -220,3 +225,35 @@ def test_a_model_folder_goes_to_t5x(tmp_path, docids):
   assert found.pop("state/step") == 4
   flat = traverse_util.flatten_dict(params, sep="/")
   assert_same(found, {f"target/{n}": np.asarray(a) for n, a in flat.items()})
+
+
+def test_a_model_of_text_docids_takes_others(golden, tmp_path, docids):
+  import jax
+  import optax
+
+  from genret.training.checkpoints import Checkpoints
+  from genret.training.step import TrainState
+
+  first = convert.opened(golden / "legacy")
+  tree = first.tree()
+  ModelSpec(
+    model=dataclasses.replace(first.config, docid_length=2),
+    num_symbols=first.config.vocab_size,
+    scheme="hand",
+    docids="of the text that it was trained on",
+    input_length=8,
+    dev_measure=None,
+  ).save(tmp_path / "model")
+  checkpoints = Checkpoints(tmp_path / "model" / "checkpoints", measure=None)
+  state = TrainState(
+    step=jax.numpy.int32(4),
+    params=tree,
+    opt_state=optax.sgd(1.0).init(tree),
+  )
+  checkpoints.save(state, position={}, metrics={})
+  checkpoints.close()
+  made = convert.run(
+    ConvertConfig(), tmp_path / "model", docids=docids, out=tmp_path / "ours"
+  )
+  assert made.initialised == FRESH
+  assert Weights.load(made.path).docids == model_folder.codes_hash(docids)
