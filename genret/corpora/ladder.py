@@ -18,6 +18,7 @@ share of test positives that have one is the same on all rungs.
 import dataclasses
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Literal
 
 import numpy as np
@@ -38,6 +39,8 @@ def parse_size(text: str, num_documents: int) -> int:
 
   >>> parse_size("10k", 50_000), parse_size("1.5k", 50_000)
   (10000, 1500)
+  >>> parse_size("4.1M", 8_841_823)
+  4100000
   >>> parse_size("all", 50_000)
   50000
 
@@ -51,7 +54,8 @@ def parse_size(text: str, num_documents: int) -> int:
   if text == ALL:
     return num_documents
   match = _SIZE.fullmatch(text.replace("m", "M").replace("K", "k"))
-  size = float(match[1]) * _UNITS[match[2]] if match else 0
+  # In decimals: 4.1 * 1,000,000 is no whole number of floats.
+  size = Decimal(match[1]) * _UNITS[match[2]] if match else 0
   if size < 1 or size != int(size):
     raise ConfigError(
       f"{text!r} is no number of documents; 1000, 10k, 1M or all are."
