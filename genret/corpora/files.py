@@ -17,7 +17,9 @@ import tqdm
 from genret.core.errors import ConfigError, DataError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_BROKEN = (EOFError, OSError, lzma.LZMAError, tarfile.TarError, zlib.error)
+BROKEN = (EOFError, OSError, lzma.LZMAError, tarfile.TarError, zlib.error)
+"""What reading a damaged file raises, plain, compressed or in an archive."""
+
 _CHUNK = 1 << 20
 
 
@@ -63,7 +65,7 @@ class File:
           mark = _BYTE_ORDER_MARK if number == 1 else b""
           value = raw.removeprefix(mark).rstrip(b"\r\n")
           yield Line(path=self.label, number=number, value=value)
-    except _BROKEN as error:
+    except BROKEN as error:
       raise DataError(
         f"cannot be read on: {error}. Is the file whole?",
         path=self.label,
@@ -181,7 +183,7 @@ def _archive_files(root: Path) -> Iterator[tuple[PurePosixPath, File]]:
   try:
     with tarfile.open(root) as archive:
       names = [member.name for member in archive if member.isfile()]
-  except _BROKEN as error:
+  except BROKEN as error:
     raise DataError(
       f"is neither a folder nor a readable tar archive: {error}", path=root
     ) from error

@@ -13,7 +13,7 @@ from genret.core.artifacts import file_hash
 from genret.core.collection import Collection
 from genret.core.docnos import Docnos
 from genret.core.errors import ConfigError, DataError
-from genret.corpora.files import Line
+from genret.corpora.files import BROKEN, Line
 from genret.corpora.judged import TRAIN, Judged
 from genret.corpora.rung import Rung, restricted
 
@@ -168,7 +168,7 @@ def read_ids(path: Path) -> Iterator[Line]:
         yield from _elements(path, file.read())
       else:
         yield from _first_columns(path, file)
-  except (OSError, EOFError, UnicodeDecodeError) as error:
+  except (*BROKEN, UnicodeDecodeError) as error:
     raise DataError(f"cannot be read: {error}", path=path) from error
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import itertools
 import json
+import zlib
 from collections.abc import Container, Iterator
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def _lines(path: Path) -> Iterator[bytes]:
   try:
     with opener(path, "rb") as file:
       yield from file
-  except (OSError, EOFError) as error:
+  except (OSError, EOFError, zlib.error) as error:
     reason = getattr(error, "strerror", None) or error
     message = f"synthetic queries cannot be read: {reason}"
     raise DataError(message, path=path) from error

@@ -39,6 +39,12 @@ def test_the_same_queries_from_four_kinds_of_file(tmp_path):
     ("q.jsonl", b'{"docno": "a", \n', 1, "broken JSON"),
     ("q.jsonl", b'["a", "x"]\n', 1, "JSON object"),
     ("q.tsv.gz", b"a\tone\n", None, "cannot be read"),
+    (
+      "q.tsv.gz",
+      gzip.compress(b"a\tone\n")[:10] + b"\xff" * 20,
+      None,
+      "cannot be read",
+    ),
   ],
 )
 def test_faults_name_file_and_line(tmp_path, name, content, line, message):
