@@ -3,27 +3,25 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import optax
 from jax.sharding import Mesh
 
 from genret.core import artifacts, atomic
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
-from genret.core.errors import ConfigError, UserError
+from genret.core.errors import ConfigError
 from genret.decoding.trie import Trie
 from genret.embeddings.store import EmbeddingStore
-from genret.evaluation import measures
-from genret.evaluation.selection import refuse_test
 from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
 from genret.retrieval.model_folder import ModelSpec
-from genret.stages import first_params, trained
+from genret.stages import dev_queries, first_params, trained
+from genret.stages.dev_queries import DevConfig
 from genret.stages.trained import RESULT
 from genret.tasks import feed, mixtures
 from genret.tasks.host_tensorflow import seqio
@@ -42,32 +40,6 @@ __all__ = ["RESULT", "ConfigText", "DevConfig", "TrainConfig", "run"]
 STAGE = "train"
 CONFIG = "config.gin"
 OPERATIVE_CONFIG = "operative_config.gin"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DevConfig:
-  """How a state is judged while training goes on: by real retrieval.
-
-  Attributes:
-    split: Whose queries are searched; never `test`.
-    measure: Chooses the best checkpoint; larger is better.
-    num_queries: At most so many queries, evenly spread; None for all.
-    num_beams: Docids kept a step.
-  """
-
-  split: str = "dev"
-  measure: str = "RR@10"
-  num_queries: int | None = None
-  num_beams: int = 10
-
-  def __post_init__(self):
-    try:
-      refuse_test(self.split)
-    except UserError as error:
-      raise ConfigError(
-        f"DevConfig.split is {self.split!r}; a model is never selected on test"
-        " queries."
-      ) from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -221,7 +193,7 @@ def _run(
     feed=_batches(config, mixture, mesh),
     checkpoints=checkpoints,
     config=config.loop,
-    evaluate=_evaluation(
+    evaluate=dev_queries.evaluation(
       dev, collection, lambda: _untrained_retriever(spec, out, mesh)
     ),
     folder=out,
@@ -376,30 +348,3 @@ def _program(
     rules=config.mesh.rules,
     accumulate=config.accumulate,
   )
-
-
-def _evaluation(
-  dev: DevConfig | None,
-  collection: Collection,
-  make_retriever: Callable[[], Retriever],
-) -> Callable[[Any, int], Mapping[str, float]]:
-  """Returns the function that judges parameters on dev queries."""
-  if dev is None:
-    return lambda params, step: {}
-  qrels = collection.qrels(dev.split)
-  queries = list(collection.queries(dev.split))
-  if dev.num_queries is not None and dev.num_queries < len(queries):
-    kept = np.linspace(0, len(queries) - 1, dev.num_queries).astype(int)
-    queries = [queries[i] for i in kept]
-    qrels = {query.query_id: qrels[query.query_id] for query in queries}
-  retriever = make_retriever()
-  names = tuple(dict.fromkeys((dev.measure, "RR@10", "R@1", "R@10")))
-
-  def evaluate(params: Any, step: int) -> Mapping[str, float]:
-    del step
-    run = retriever.with_params(params).run(
-      queries, k=10, num_beams=dev.num_beams
-    )
-    return measures.evaluate(run, qrels, measures=names).means
-
-  return evaluate

@@ -108,11 +108,6 @@ def test_another_run_in_the_same_folder_is_refused(
     train.run(other, collection, folder, out=tmp_path / "model")
 
 
-def test_test_queries_select_nothing():
-  with pytest.raises(ConfigError, match="never selected on test"):
-    train.DevConfig(split="test")
-
-
 def test_a_loss_that_is_no_number_names_step_and_checkpoint(
   collection, make_docids, tmp_path
 ):
