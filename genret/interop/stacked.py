@@ -47,13 +47,15 @@ def unstack(params: Leaves) -> tuple[dict[str, Leaf], Stacking | None]:
 
   Returns:
     Those of T5.1.1's names, and how they were stacked; None where they were
-    not.
+    not. A stacked array is read once where its layers are read in turn, as
+    `in_turn` orders them, and else once a layer.
 
   Raises:
     ArtifactError: the layers differ in their position bias.
   """
   out: dict[str, Leaf] = {}
   num_heads, bias_in_layers, found = None, False, False
+  kept = _LastRead()
   for path, leaf in params.items():
     match = _STACKED.fullmatch(path)
     if not match:
@@ -68,6 +70,7 @@ def unstack(params: Leaves) -> tuple[dict[str, Leaf], Stacking | None]:
     if _ATTENTION.fullmatch(rest) and len(leaf.shape) == 4:
       out_kernel = rest.endswith("out/kernel")
       num_heads = leaf.shape[0 if out_kernel else 2]
+    leaf = kept.reading(path, leaf)
     out |= {
       f"{stack}/layers_{i}/{rest}": _taken(leaf, i, rest)
       for i in range(leaf.shape[AXIS])
@@ -75,6 +78,45 @@ def unstack(params: Leaves) -> tuple[dict[str, Leaf], Stacking | None]:
   if not found:
     return dict(params), None
   return out, Stacking(num_heads=num_heads, bias_in_layers=bias_in_layers)
+
+
+def in_turn(params: Leaves) -> dict[str, Leaf]:
+  """Orders parameters by name, all layers of a kernel behind each other.
+
+  >>> leaf = Leaf.of(0)
+  >>> a, b, c = (f"encoder/layers_{i}" for i in ("2/a", "10/a", "2/b"))
+  >>> list(in_turn({c: leaf, b: leaf, a: leaf}))
+  ['encoder/layers_2/a', 'encoder/layers_10/a', 'encoder/layers_2/b']
+  """
+
+  def place(path: str) -> tuple[str, int]:
+    match = _LAYER.fullmatch(path)
+    if not match:
+      return path, 0
+    name, number, rest = match.groups()
+    return f"{name}/layers/{rest}", int(number)
+
+  return {path: params[path] for path in sorted(params, key=place)}
+
+
+class _LastRead:
+  """The array that was read last, of several that are read in turn."""
+
+  def __init__(self):
+    self._path: str | None = None
+    self._array: np.ndarray | None = None
+
+  def reading(self, path: str, leaf: Leaf) -> Leaf:
+    """Returns the leaf, not read again while no other one is."""
+
+    def read() -> np.ndarray:
+      if self._path != path:
+        self._path = self._array = None  # two would be in memory
+        self._array = leaf.read()
+        self._path = path
+      return self._array
+
+    return dataclasses.replace(leaf, read=read)
 
 
 def stack(params: Leaves, stacking: Stacking) -> dict[str, Leaf]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from genret.core import artifacts
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError
-from genret.interop import huggingface, shapes, t5x, weights
+from genret.interop import huggingface, shapes, stacked, t5x, weights
 from genret.interop.leaves import Leaf
 from genret.interop.t5x import T5xCheckpoint
 from genret.interop.weights import Origin, Weights
@@ -149,7 +149,7 @@ def _of_t5x(checkpoint: T5xCheckpoint) -> Weights:
     config = dataclasses.replace(config, docid_length=None)
   return Weights(
     config=config,
-    params=dict(sorted(checkpoint.params.items())),
+    params=stacked.in_turn(checkpoint.params),
     state=dict(sorted(checkpoint.state.items())),
     origin=Origin(
       format="t5x",

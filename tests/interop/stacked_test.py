@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,24 @@ def test_a_bias_of_each_layer_is_refused():
   biases[0, 1, 0] = 2
   with pytest.raises(ArtifactError, match="position bias of its own"):
     stacked.unstack(leaves(tree(biases=biases)))
+
+
+def test_a_stacked_array_is_read_once_where_its_layers_are_read_in_turn():
+  arrays = tree(biases=np.ones((2, 3, 8)))
+  reads = []
+
+  def counted(name, array):
+    def read():
+      reads.append(name)
+      return array
+
+    return dataclasses.replace(Leaf.of(array), read=read)
+
+  found, _ = stacked.unstack({n: counted(n, a) for n, a in arrays.items()})
+  reads.clear()  # the biases, which are compared at once
+  biases = {name for name in arrays if "bias" in name}
+  for _ in range(2):
+    for leaf in stacked.in_turn(found).values():
+      leaf.read()
+    assert sorted(reads) == sorted(arrays.keys() - biases)
+    reads.clear()
