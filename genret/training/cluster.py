@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ HEARTBEAT_SECONDS = 25
 _COORDINATOR = "GENRET_COORDINATOR"
 _NUM_PROCESSES = "GENRET_NUM_PROCESSES"
 _PROCESS_ID = "GENRET_PROCESS_ID"
+_EXPLICIT = (_COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)
 _SLURM = (
   "SLURM_JOB_ID",
   "SLURM_STEP_NODELIST",
@@ -38,6 +40,7 @@ _SLURM = (
   "SLURM_LOCALID",
 )
 _PATIENCE_MS = 7 * 24 * 3_600_000  # The heartbeat ends vain waiting.
+_GRACE_SECONDS = 1  # for the others to leave before their service does
 _numbers = itertools.count()
 
 
@@ -52,7 +55,8 @@ class Membership:
     num_processes: how many there are.
     process_id: which this is.
     cluster_detection_method: where JAX looks for the above.
-    local_device_ids: devices of this process; () for all of its host.
+    local_device_ids: devices of this process; () for all of its host. JAX
+      reads JAX_LOCAL_DEVICE_IDS only where this is None.
   """
 
   coordinator_address: str | None = None
@@ -84,7 +88,7 @@ def membership(environment: Mapping[str, str]) -> Membership | None:
   Raises:
     ConfigError: Some variables are there and others are missing or no numbers.
   """
-  if _NUM_PROCESSES in environment or _PROCESS_ID in environment:
+  if any(name in environment for name in _EXPLICIT):
     return _explicit(environment)
   if all(name in environment for name in _SLURM):
     return _slurm(environment)
@@ -98,6 +102,10 @@ def membership(environment: Mapping[str, str]) -> Membership | None:
 
 def _explicit(environment: Mapping[str, str]) -> Membership | None:
   count = _number(environment, _NUM_PROCESSES)
+  if count < 1:
+    raise ConfigError(
+      f"{_NUM_PROCESSES} is {count}; expected 1, which stays alone, or more."
+    )
   if count == 1:
     return None
   address = environment.get(_COORDINATOR) or environment.get(
@@ -115,8 +123,12 @@ def _explicit(environment: Mapping[str, str]) -> Membership | None:
       f"{_PROCESS_ID} is {process}; of {count} processes, the last is"
       f" {count - 1}."
     )
+  # Inside a Slurm step JAX would else give each process one device.
   return Membership(
-    coordinator_address=address, num_processes=count, process_id=process
+    coordinator_address=address,
+    num_processes=count,
+    process_id=process,
+    cluster_detection_method="deactivate",
   )
 
 
@@ -137,6 +149,7 @@ def _slurm(environment: Mapping[str, str]) -> Membership | None:
     return None
   a_node = environment.get("SLURM_STEP_TASKS_PER_NODE", "")
   alone = all(part.partition("(")[0] == "1" for part in a_node.split(","))
+  alone = alone and not environment.get("JAX_LOCAL_DEVICE_IDS")
   return Membership(
     cluster_detection_method="slurm", local_device_ids=() if alone else None
   )
@@ -186,7 +199,8 @@ def once(function: Callable[[], Any]) -> Any:
     function: Returns something that is JSON.
 
   Raises:
-    UserError: In every process, if the function raised one.
+    UserError: In every process, if the function raised one; once all have
+      heard of it, since the service they hear it from ends with process 0.
   """
   if jax.process_count() == 1:
     return function()
@@ -195,12 +209,15 @@ def once(function: Callable[[], Any]) -> Any:
   if not is_first():
     said = json.loads(client.blocking_key_value_get(key, _PATIENCE_MS))
     if "error" in said:
+      meet()
       raise UserError(said["error"])
     return said["value"]
   try:
     value = function()
   except UserError as error:
     client.key_value_set(key, json.dumps({"error": str(error)}))
+    meet()
+    time.sleep(_GRACE_SECONDS)
     raise
   client.key_value_set(key, json.dumps({"value": value}))
   return value

@@ -28,7 +28,10 @@ SLURM = {
 
 def test_explicit_variables_win():
   expected = Membership(
-    coordinator_address="10.0.0.1:1234", num_processes=4, process_id=3
+    coordinator_address="10.0.0.1:1234",
+    num_processes=4,
+    process_id=3,
+    cluster_detection_method="deactivate",
   )
   assert cluster.membership(EXPLICIT) == expected
   assert cluster.membership(SLURM | EXPLICIT) == expected
@@ -46,6 +49,7 @@ def test_jaxs_own_variable_for_the_address_serves():
   [
     ({"GENRET_COORDINATOR": "10.0.0.1"}, "expected host:port"),
     ({"GENRET_NUM_PROCESSES": "two"}, "NUM_PROCESSES is 'two'"),
+    ({"GENRET_NUM_PROCESSES": "0"}, "NUM_PROCESSES is 0; expected 1"),
     ({"GENRET_PROCESS_ID": "4"}, "the last is 3"),
     ({"GENRET_PROCESS_ID": ""}, "PROCESS_ID is ''"),
   ],
@@ -53,6 +57,12 @@ def test_jaxs_own_variable_for_the_address_serves():
 def test_variables_that_make_no_sense_are_named(change, message):
   with pytest.raises(ConfigError, match=message):
     cluster.membership(EXPLICIT | change)
+
+
+@pytest.mark.parametrize("name", EXPLICIT)
+def test_one_variable_alone_is_no_way_to_stay_alone(name):
+  with pytest.raises(ConfigError, match="expected"):
+    cluster.membership({name: EXPLICIT[name]})
 
 
 @pytest.mark.parametrize(
@@ -76,6 +86,11 @@ def test_a_lone_task_of_a_node_has_all_its_devices(a_node, devices):
   found = cluster.membership(SLURM | {"SLURM_STEP_TASKS_PER_NODE": a_node})
   assert found.cluster_detection_method == "slurm"
   assert found.local_device_ids == devices
+
+
+def test_a_lone_task_may_be_given_some_devices_of_its_node():
+  some = {"SLURM_STEP_TASKS_PER_NODE": "1(x2)", "JAX_LOCAL_DEVICE_IDS": "0,1"}
+  assert cluster.membership(SLURM | some).local_device_ids is None
 
 
 def test_a_tpu_pod_finds_itself():
@@ -106,3 +121,12 @@ def test_a_peer_that_falls_silent_ends_the_waiting(start_joined):
   last = errors.strip().splitlines()[-1]
   assert last.startswith("error: process 0 of 2")
   assert "from the newest checkpoint in models/one" in last
+
+
+@pytest.mark.slow
+def test_an_error_of_process_0_is_told_to_one_that_comes_late(start_joined):
+  started = start_joined("late_peer.py", "2", devices=1, processes=2)
+  for process in started:
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, errors
+    assert errors.strip().splitlines()[-1] == "error: the folder is another's"
