@@ -37,11 +37,18 @@ def pytest_make_collect_report(collector):
   _refuse_skip((yield).get_result())
 
 
+def pytest_collection_modifyitems(items):
+  """Counts what compiles for eight devices among the slow tests."""
+  for item in items:
+    if "on_eight_devices" in getattr(item, "fixturenames", ()):
+      item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def on_eight_devices():
   """Runs a script in a process that sees eight devices; what it reported.
 
-  The script stands beside the tests, and prints JSON as its last line.
+  Tests that use it are slow ones. The script stands beside the tests, and prints JSON as its last line.
   """
 
   def run(script):

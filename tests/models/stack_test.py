@@ -12,7 +12,12 @@ from genret.models.t5 import T5
 
 INPUTS = jnp.asarray([[5, 6, 7, 1, 0], [8, 9, 1, 0, 0]])
 SYMBOLS = jnp.asarray([[0, 3, 4], [0, 5, 2]])
-CHOICES = [("full", False), ("dots", False), ("none", True), ("full", True)]
+CHOICES = [
+  ("dots", False),
+  ("full", True),
+  pytest.param("full", False, marks=pytest.mark.slow),
+  pytest.param("none", True, marks=pytest.mark.slow),
+]
 
 
 def run(config, params, *, key=None):

@@ -82,7 +82,7 @@ def test_semantic_docids_and_their_manifest(corpus, vectors, tmp_path):
     "k": 3,
     "leaf_size": 4,
     "max_depth": 16,
-    "sample": 16_384,
+    "sample": 8_192,
   }
   assert manifest.inputs == {
     "collection": corpus.identity,
@@ -135,3 +135,8 @@ def test_few_distinct_docids_are_warned_about(corpus, tmp_path, caplog):
   with caplog.at_level(logging.WARNING):
     docids.run(DocidsConfig(), corpus, None, out=tmp_path / "atomic")
   assert not caplog.records
+
+
+def test_a_seed_below_zero_is_refused():
+  with pytest.raises(ConfigError, match="seed is at least 0; -1 came"):
+    DocidsConfig(scheme=naive.build, seed=-1)

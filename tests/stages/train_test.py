@@ -62,7 +62,14 @@ CONFIG = train.TrainConfig(
 )
 
 
-@pytest.mark.parametrize("scheme", ["atomic", "naive", "semantic"])
+@pytest.mark.parametrize(
+  "scheme",
+  [
+    pytest.param("atomic", marks=pytest.mark.slow),
+    pytest.param("naive", marks=pytest.mark.slow),
+    "semantic",
+  ],
+)
 def test_64_documents_are_learned_by_heart(
   scheme, collection, make_docids, tmp_path
 ):
@@ -158,6 +165,7 @@ def test_a_killed_run_ends_with_the_same_bits(
   jax.tree.map(np.testing.assert_array_equal, *states)
 
 
+@pytest.mark.slow
 def test_how_the_machine_does_the_work_is_no_part_of_a_run(
   collection, make_docids, tmp_path
 ):

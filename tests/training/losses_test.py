@@ -125,6 +125,7 @@ def test_whatever_way_the_head_goes_the_loss_is_one(head, graded, plainly):
   )
 
 
+@pytest.mark.slow
 def test_narrow_activations_are_scored_in_float32(program, initial, batch):
   config = dataclasses.replace(program.model.config, dtype="bfloat16")
   narrow = dataclasses.replace(program, model=T5(config))

@@ -165,6 +165,7 @@ def test_a_chunked_head_holds_chunks():
   assert head(chunked, 1280) == 4 * (3 * B * T * 128 + 2 * 96 * 128)
 
 
+@pytest.mark.slow
 def test_xla_allocates_what_is_counted():
   """Float32 and scanned layers; docs/plan.md has other cases."""
   config = T5Config(

@@ -85,6 +85,7 @@ def check(report, num_meshes):
     assert found.get("losses", 0) < 1e-4, name
 
 
+@pytest.mark.slow
 def test_steps_on_eight_devices_equal_steps_on_one(joined):
   """Over data, over the model, parameters fully sharded, and all of these."""
   (report,) = joined("sharded_step.py", "8", devices=8)

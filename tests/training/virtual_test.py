@@ -66,6 +66,7 @@ def test_many_devices_become_few_and_both_axes_stay(devices, model, sizes):
   assert virtual.fewer(split).sizes == sizes
 
 
+@pytest.mark.slow
 def test_the_compiler_gives_each_device_what_was_counted():
   split = Split(
     num_devices=4, mesh=MeshShape(model=2, fully_sharded=True), remat="dots"
