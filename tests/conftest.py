@@ -48,7 +48,8 @@ def pytest_collection_modifyitems(items):
 def on_eight_devices():
   """Runs a script in a process that sees eight devices; what it reported.
 
-  Tests that use it are slow ones. The script stands beside the tests, and prints JSON as its last line.
+  Tests that use it are slow ones. The script stands beside the tests, and
+  prints JSON as its last line.
   """
 
   def run(script):
