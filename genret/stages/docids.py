@@ -8,6 +8,7 @@ from pathlib import Path
 from genret.core import artifacts, docid_table
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
+from genret.core.errors import ConfigError
 from genret.docids import atomic, quality
 from genret.embeddings.store import EmbeddingStore
 from genret.stages.described import described
@@ -30,6 +31,10 @@ class DocidsConfig:
 
   scheme: Callable[..., DocidTable] = atomic.build
   seed: int = 0
+
+  def __post_init__(self):
+    if self.seed < 0:
+      raise ConfigError(f"seed is at least 0; {self.seed} came.")
 
 
 def run(

@@ -48,6 +48,8 @@ class EvaluateConfig:
   def __post_init__(self):
     if not self.measures:
       raise ConfigError("EvaluateConfig.measures names no measure")
+    if self.seed < 0:
+      raise ConfigError(f"seed is at least 0; {self.seed} came")
     missing = sorted(set(self.compare_on) - set(self.measures))
     if self.baseline is not None and missing:
       raise ConfigError(

@@ -50,6 +50,8 @@ class LadderConfig:
       size = getattr(self, name)
       if size is not None and size < 1:
         raise ConfigError(f"{name} is at least 1, or None; {size} came.")
+    if self.seed < 0:
+      raise ConfigError(f"seed is at least 0; {self.seed} came.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

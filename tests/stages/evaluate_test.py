@@ -161,6 +161,8 @@ def test_what_cannot_be_evaluated(judged, run_files, tmp_path):
     evaluate.run(EvaluateConfig(), judged, missing, out=out)
   with pytest.raises(ConfigError, match="compared on AP"):
     EvaluateConfig(baseline="good", compare_on=("AP",))
+  with pytest.raises(ConfigError, match="seed is at least 0; -1 came"):
+    EvaluateConfig(seed=-1)
   with pytest.raises(ConfigError, match="names no measure"):
     EvaluateConfig(measures=())
   assert not out.exists()

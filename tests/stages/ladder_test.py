@@ -265,3 +265,8 @@ def test_real_collections(name, tmp_path):
   assert small.summary["coverage"] == whole.summary["coverage"]
   expected = splits.coverage(small.qrels("train"), small.qrels("test"))
   assert small.summary["coverage"] == pytest.approx(expected)
+
+
+def test_a_seed_below_zero_is_refused():
+  with pytest.raises(ConfigError, match="seed is at least 0; -1 came"):
+    LadderConfig(rungs=["10"], seed=-1)
