@@ -197,13 +197,14 @@ def _keys(codes: np.ndarray) -> np.ndarray:
 def _examples(
   collection: Collection, table: DocidTable, *, split: str
 ) -> Iterator[dict[str, Any]]:
-  row = {docno: i for i, docno in enumerate(collection.docnos)}
   judged = collection.qrels(split)
+  named = list(dict.fromkeys(d for grades in judged.values() for d in grades))
+  row = dict(zip(named, collection.docnos.find(named).tolist(), strict=True))
   for query in collection.queries(split):
     relevant = [
       docno
       for docno, grade in judged[query.query_id].items()
-      if grade > 0 and docno in row
+      if grade > 0 and row[docno] >= 0
     ]
     codes = np.asarray(table.codes[row[relevant[0]] if relevant else 0])
     yield {
