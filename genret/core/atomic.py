@@ -66,16 +66,17 @@ def flush_tree(folder: Path) -> None:
   """Flushes every file and folder under a folder, and itself, to disk."""
   for parent, _, names in os.walk(folder):
     for name in names:
-      _flush(os.path.join(parent, name))
+      flush_file(Path(parent, name))
     flush_folder(Path(parent))
 
 
 def flush_folder(folder: Path) -> None:
   """Flushes a folder's list of names to disk."""
-  _flush(str(folder))
+  flush_file(folder)
 
 
-def _flush(path: str) -> None:
+def flush_file(path: Path) -> None:
+  """Flushes a file to disk."""
   handle = os.open(path, os.O_RDONLY)
   try:
     os.fsync(handle)

@@ -144,6 +144,7 @@ def write_shard(job: Job, shard: int) -> dict[str, int]:
       for chunk in chunks:
         _write_records(writer, serialised.records(chunk, table.codes))
         counts.append(_count(chunk, table))
+    atomic.flush_file(draft)  # a name that outlives its bytes is never redone
     os.replace(draft, job.path(shard))
   return total(counts)
 
