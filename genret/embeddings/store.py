@@ -132,19 +132,6 @@ class EmbeddingStore:
         " by `genret embed`."
       ) from error
 
-  @classmethod
-  def from_npy(cls, path: Path, docnos: Sequence[str]) -> "EmbeddingStore":
-    """Reads a .npy file of the user's, as `open_npy` does.
-
-    Returns:
-      The store; the file stays memory-mapped unless it was float64, which
-      becomes float32.
-    """
-    vectors = open_npy(path, docnos)
-    if vectors.dtype == np.float64:
-      vectors = vectors.astype(np.float32)
-    return cls(vectors=vectors, docnos=docnos)
-
 
 def open_npy(path: Path, docnos: Sequence[str]) -> np.ndarray:
   """Opens a .npy file of the user's, one row a document in corpus order.

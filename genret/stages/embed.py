@@ -183,6 +183,7 @@ def _assemble(
       raise ConfigError(
         f"Some numbers of the vectors do not fit {dtype}; set dtype='float32'."
       )
+    _refuse_zeros(block, done, dtype)
     if vectors is None:
       vectors = np.lib.format.open_memmap(
         folder / store.VECTORS,
@@ -194,6 +195,18 @@ def _assemble(
     done += len(block)
   vectors.flush()
   Docnos.from_strings(docnos).save(folder)
+
+
+def _refuse_zeros(block: np.ndarray, first: int, dtype: str) -> None:
+  """Refuses rows without a direction, to which nothing is near."""
+  zeros = np.flatnonzero(~block.any(1))
+  if len(zeros):
+    small = dtype == "float16"
+    remedy = " If its numbers are only small, set dtype='float32'."
+    raise ConfigError(
+      f"The vector of document {first + int(zeros[0]):,} is all zeros in"
+      f" {dtype}.{remedy if small else ''}"
+    )
 
 
 def _working_folder(out: Path, recipe: artifacts.Recipe) -> Path:

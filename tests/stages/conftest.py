@@ -78,7 +78,10 @@ def make_docids(collection, vectors_file, tmp_path_factory):
     out = tmp_path_factory.mktemp("docids") / scheme
     vectors = None
     if scheme == "semantic":
-      vectors = store.EmbeddingStore.from_npy(vectors_file, collection.docnos)
+      docnos = collection.docnos
+      vectors = store.EmbeddingStore(
+        vectors=store.open_npy(vectors_file, docnos), docnos=docnos
+      )
     config = DocidsConfig(scheme=SCHEMES[scheme])
     docids.run(config, collection, vectors, out=out)
     return out

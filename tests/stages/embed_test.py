@@ -161,7 +161,13 @@ def test_vectors_that_do_not_fit_are_refused(tmp_path):
   np.save(path, np.full((5, 2), 1e6))
   with pytest.raises(ConfigError, match="float32"):
     embed.run(EmbedConfig(vectors=path), corpus, out)
+  np.save(path, np.array([[1.0, 2], [1, 2], [1e-9, 1e-8], [1, 0], [2, 0]]))
+  with pytest.raises(
+    ConfigError, match="document 2 is all zeros in float16.*dtype='float32'"
+  ):
+    embed.run(EmbedConfig(vectors=path), corpus, out)
   assert not out.exists()
+  embed.run(EmbedConfig(vectors=path, dtype="float32"), corpus, out)
 
 
 def test_the_shipped_vectors_need_no_encoder(tmp_path):
