@@ -8,18 +8,21 @@ COMMAND = StageCommand(
   description="""\
 Turns each document of a prepared collection into a vector, for docids that
 need them (semantic). The encoder is all-MiniLM-L6-v2 without torch, or any
-model of sentence-transformers; or the vectors are yours, from a .npy file.
+model of sentence-transformers; or the vectors are yours, from a .npy file; or,
+on a rung of a ladder, those of its collection.
 A run that was killed goes on from its last block of 1,024 documents.""",
   example="""\
   genret embed --collection=data/squad --out=data/squad-vectors
-  genret embed --collection=data/nq --vectors=nq.npy --out=data/nq-vectors""",
+  genret embed --collection=data/nq --vectors=nq.npy --out=data/nq-vectors
+  genret embed --collection=data/ladder/10k --vectors=data/nq-vectors \\
+    --out=data/10k-vectors""",
   flags=(
     Flag(name="collection", help="a folder of genret prepare"),
     Flag(name="out", help="the folder of the vectors"),
     Flag(
       name="vectors",
-      help="a .npy file, one row a document in corpus order, in place of an"
-      " encoder",
+      help="in place of an encoder: a .npy file, one row a document in corpus"
+      " order, or a folder of this command with all these documents",
     ),
     Flag(name="batch_size", help="documents encoded at a time", type=int),
   ),

@@ -37,7 +37,9 @@ class EmbedConfig:
       `minilm` or a functools.partial of `sentence_transformer`. It is called
       only when there is something to encode.
     vectors: ready vectors instead of an encoder: a .npy file with one row a
-      document in corpus order, or a function such as `store.squad`.
+      document in corpus order; a folder that this stage wrote of a collection
+      with all these documents, as a rung's is; or a function such as
+      `store.squad`.
     dtype: "float16" or "float32", of the stored vectors.
     batch_size: documents handed to the encoder at a time; no part of the
       artifact's identity.
@@ -98,7 +100,7 @@ def _recipe(config: EmbedConfig, collection: Collection) -> artifacts.Recipe:
   elif callable(config.vectors):
     arguments["vectors"] = described(config.vectors, ignore=("docnos",))
   else:
-    inputs["vectors"] = _file_identity(Path(config.vectors))
+    inputs["vectors"] = _identity(Path(config.vectors))
   return artifacts.Recipe(
     stage=store.STAGE,
     arguments=arguments,
@@ -107,12 +109,15 @@ def _recipe(config: EmbedConfig, collection: Collection) -> artifacts.Recipe:
   )
 
 
-def _file_identity(path: Path) -> str:
+def _identity(path: Path) -> str:
+  if path.is_dir():
+    return EmbeddingStore.load(path).identity
   try:
     return artifacts.file_hash(path)
   except OSError as error:
     raise DataError(
-      f"cannot be read: {error.strerror}. Give the .npy file of your vectors.",
+      f"cannot be read: {error.strerror}. Give the .npy file of your vectors,"
+      " or a folder of genret embed.",
       path=path,
     ) from error
 
@@ -127,9 +132,27 @@ def _blocks(
   docnos = collection.docnos
   if callable(config.vectors):
     vectors = config.vectors(docnos).aligned(docnos)
+  elif Path(config.vectors).is_dir():
+    return _taken(Path(config.vectors), docnos)
   else:
     vectors = store.open_npy(Path(config.vectors), docnos)
   return (vectors[i : i + BLOCK] for i in range(0, len(vectors), BLOCK))
+
+
+def _taken(folder: Path, docnos: Docnos) -> Iterator[np.ndarray]:
+  """Provides the vectors of some documents out of those of a collection."""
+  found = EmbeddingStore.load(folder)
+  rows = Docnos.from_strings(found.docnos).find(docnos)
+  missing = np.flatnonzero(rows < 0)
+  if len(missing):
+    raise DataError(
+      f"has no vector of {len(missing):,} of the {len(rows):,} documents, such"
+      f" as {docnos[int(missing[0])]!r}: it is of another collection.",
+      path=folder,
+    )
+  return (
+    found.vectors[rows[i : i + BLOCK]] for i in range(0, len(rows), BLOCK)
+  )
 
 
 def _encoded(

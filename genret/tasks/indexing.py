@@ -17,7 +17,11 @@ from genret.core.docnos import Docnos
 from genret.core.errors import DataError
 from genret.tasks import representations
 from genret.tasks.examples import TaskConfig, Texts, in_blocks
-from genret.tasks.synthetic import blocks_of_queries, unknown_docno
+from genret.tasks.synthetic import (
+  SyntheticQuery,
+  blocks_of_queries,
+  unknown_docno,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,6 +140,9 @@ class Sentences(TaskConfig):
 class D2Q(TaskConfig):
   """Synthetic queries of each document ("document to query").
 
+  A rung of a ladder reads the file of its collection: queries of documents
+  that only the collection has are left out.
+
   Attributes:
     path: their file, lines of `docno<TAB>query`, or JSON objects with
       `docno` and `query` when it is named *.jsonl; either may be gzipped.
@@ -160,17 +167,32 @@ class D2Q(TaskConfig):
     number = 0
     for block in blocks_of_queries(Path(self.path)):
       rows = docnos.find([query.docno for query in block])
-      if rows.min() < 0:
-        first = int(np.argmin(rows >= 0))
-        raise DataError(
-          unknown_docno(block[first].docno),
-          path=Path(self.path),
-          line=number + first + 1,
-        )
+      self._check_known(block, rows, collection=collection, number=number)
       number += len(block)
-      kept = self._kept(rows, taken)
+      mine = np.flatnonzero(rows >= 0)
+      kept = mine[self._kept(rows[mine], taken)]
       yield Texts(
         documents=rows[kept].tolist(), texts=[block[i].text for i in kept]
+      )
+
+  def _check_known(
+    self,
+    block: Sequence[SyntheticQuery],
+    rows: np.ndarray,
+    *,
+    collection: Collection,
+    number: int,
+  ) -> None:
+    """Refuses documents that neither a rung nor its collection has."""
+    while collection.parent is not None:
+      collection = collection.parent
+    others = np.flatnonzero(rows < 0)
+    found = collection.docnos.find([block[i].docno for i in others])
+    for i in others[found < 0].tolist():
+      raise DataError(
+        unknown_docno(block[i].docno),
+        path=Path(self.path),
+        line=number + i + 1,
       )
 
   def _kept(self, rows: np.ndarray, taken: np.ndarray) -> np.ndarray:

@@ -150,6 +150,21 @@ def test_vectors_of_the_user_are_taken(tmp_path):
   assert str(path) not in str(manifest.arguments)
 
 
+def test_a_part_takes_the_vectors_of_the_whole(corpus, tmp_path):
+  whole = embed.run(EmbedConfig(encoder=hashing), corpus, tmp_path / "whole")
+  part = make_collection(tmp_path / "part", embed.BLOCK + 3)
+  config = EmbedConfig(encoder=unavailable, vectors=str(tmp_path / "whole"))
+  found = embed.run(config, part, tmp_path / "out")
+  assert found.docnos == part.docnos
+  np.testing.assert_array_equal(found.vectors, whole.vectors[: embed.BLOCK + 3])
+  manifest = artifacts.load(tmp_path / "out")
+  assert manifest.inputs["vectors"] == whole.identity
+  config = EmbedConfig(encoder=unavailable, vectors=tmp_path / "out")
+  with pytest.raises(DataError, match="no vector of .* such as 'd1027'"):
+    embed.run(config, corpus, tmp_path / "no")
+  assert not (tmp_path / "no").exists()
+
+
 def test_vectors_that_do_not_fit_are_refused(tmp_path):
   corpus = make_collection(tmp_path / "collection", 5)
   path, out = tmp_path / "v.npy", tmp_path / "out"

@@ -1,7 +1,10 @@
 import collections
 
+import numpy as np
 import pytest
 
+from genret.core import artifacts, rungs
+from genret.core.collection import Collection
 from genret.core.errors import ConfigError, DataError
 from genret.core.text import Tokenizer
 from genret.tasks.indexing import D2Q, DaQ, FirstP, Sentences
@@ -85,6 +88,37 @@ def test_d2q_of_another_collection_is_an_error(small, tmp_path):
   path.write_text("a\tone\nz\ttwo\n")
   with pytest.raises(DataError, match=f"{path}:2: docno 'z'"):
     read(D2Q(rate=1.0, path=str(path)), small)
+
+
+def rung_of(parent, folder, rows):
+  """Makes a rung without queries."""
+  recipe = artifacts.Recipe(
+    stage=rungs.STAGE,
+    inputs={rungs.INPUT: parent.identity},
+    format_version=rungs.FORMAT_VERSION,
+  )
+  with artifacts.building(folder, recipe, aside=[rungs.PARENT]) as draft:
+    np.save(draft / rungs.ROWS, np.array(rows, np.int32))
+    (draft / "docnos").mkdir()
+    parent.docnos.take(np.array(rows)).save(draft / "docnos")
+    artifacts.write_json(draft / "summary.json", {"documents": len(rows)})
+    rungs.write_parent(draft, parent.root, final=folder)
+  return Collection.open(folder)
+
+
+def test_d2q_on_a_rung_reads_the_file_of_its_collection(small, tmp_path):
+  path = tmp_path / "queries.tsv"
+  path.write_text("c\tone\na\ttwo\nb\tthree\nc\tfour\n")
+  two = rung_of(small, tmp_path / "two", [0, 2])
+  one = rung_of(two, tmp_path / "one", [1])
+  config = D2Q(rate=1.0, path=str(path))
+  assert read(config, two) == {0: ["two"], 1: ["one", "four"]}
+  assert read(config, one) == {0: ["one", "four"]}
+  config = D2Q(rate=1.0, path=str(path), num_queries=1)
+  assert read(config, one) == {0: ["one"]}
+  path.write_text("c\tone\nb\ttwo\nz\tthree\n")
+  with pytest.raises(DataError, match=f"{path}:3: docno 'z'"):
+    read(config, one)
 
 
 def test_d2q_counts_over_blocks(small, tmp_path):
