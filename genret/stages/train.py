@@ -66,8 +66,8 @@ class TrainConfig:
     seed: Of parameters, dropout and the order of examples.
     dense_start: How atomic docids start from the embeddings, where these are
       given.
-    allow_other_topology: Whether to go on, inexactly, from a checkpoint that
-      another number of processes wrote.
+    allow_other_topology: Whether to go on, inexactly, from a checkpoint
+      whose input was in another number of shards.
   """
 
   model: T5Config

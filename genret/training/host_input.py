@@ -76,8 +76,9 @@ class HostInput:
       raise ConfigError(
         f"The checkpoint of step {step:,} was written by {theirs} shards of"
         f" input; here there are {shards.count}, so the order of examples"
-        " would be another. Start as many processes as before, or go on"
-        " inexactly with --allow_other_topology=True."
+        " would be another. Take as many processes and a model axis as before,"
+        " which make the shards, or go on inexactly with"
+        " --allow_other_topology=True."
       )
     if cluster.is_first():
       tqdm.write(

@@ -75,8 +75,8 @@ class Loop:
     label: What the progress bar is called.
     prepare: From fresh parameters, which it consumes, to those that the first
       step starts from.
-    other_topology: Whether a checkpoint of other processes may be gone on
-      from, which is inexact.
+    other_topology: Whether a checkpoint of other shards of the input may be
+      gone on from, which is inexact.
   """
 
   program: Program
