@@ -260,6 +260,7 @@ def _search_bytes(config: PlanConfig, step: Step, ways: int) -> dict[str, int]:
   weights = Weights(variables=step.variables, sizes=sizes, mesh=mesh)
   held = memory.shard_bytes(params, weights.specs, sizes)
   counts = shapes.count_by_part(params)
+  head_ways = ways if step.config.head_width % ways == 0 else 1
   together = ways > 1 and config.docids.length == 1
   return {
     "weights": held,
@@ -267,7 +268,7 @@ def _search_bytes(config: PlanConfig, step: Step, ways: int) -> dict[str, int]:
       config.docids, step.config.num_symbols
     ),
     retrieval_memory.LOADING: (
-      held if ways == 1 else memory.FLOAT32 * counts["head"] // ways
+      held if ways == 1 else memory.FLOAT32 * counts["head"] // head_ways
     ),
     "decoder put together": memory.FLOAT32 * counts["decoder"] * together,
     **retrieval_memory.search_bytes(

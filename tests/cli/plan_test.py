@@ -4,9 +4,13 @@ import pytest
 
 from genret.cli import gin_setup, main
 from genret.cli.plan import COMMAND
-from genret.stages import plan
-from genret.training.optimizers import AdamW
+from genret.cli.train import COMMAND as train_command
+from genret.stages import plan, train
+from genret.training.chunked import Chunked
+from genret.training.losses import Loss
+from genret.training.optimizers import Adafactor, AdamW, Schedule
 from genret.training.partitioning import MeshShape
+from genret.training.sampled import Sampled
 
 
 def built(*arguments, files=(COMMAND.run_file,)):
@@ -43,6 +47,32 @@ def test_a_mesh_is_a_macro():
 def test_another_optimizer():
   config = built("--gin.OPTIMIZER=@optimizers.AdamW()")["config"]
   assert config.optimizer == AdamW()
+
+
+def test_a_sampled_head_is_a_macro():
+  config = built(
+    "--gin.HEAD=@sampled.Sampled()", "--gin.Sampled.negatives=512"
+  )["config"]
+  assert config.loss == Loss(head=Sampled(negatives=512))
+
+
+def test_a_file_of_settings_serves_training_and_planning(tmp_path):
+  file = tmp_path / "mine.gin"
+  file.write_text(
+    "from __gin__ import dynamic_registration\n"
+    "from genret.training import chunked\n"
+    "HEAD = @chunked.Chunked()\nLABEL_SMOOTHING = 0.1\nZ_LOSS = 0.0\n"
+    "LEARNING_RATE = 0.5\nWARMUP_STEPS = 7\n"
+  )
+  config = built(files=[COMMAND.run_file, str(file)])["config"]
+  assert config.loss == Loss(head=Chunked(), label_smoothing=0.1, z_loss=0.0)
+  schedule = Schedule(peak=0.5, warmup_steps=7)
+  assert config.optimizer == Adafactor(schedule=schedule)
+  required = ["--gin.MODEL_DIR=m", "--gin.COLLECTION=c", "--gin.DOCIDS=d"]
+  _, settings = gin_setup.split(required)
+  files = [train_command.run_file, str(file)]
+  theirs = gin_setup.load(files, settings).build(train.run)["config"]
+  assert (theirs.loss, theirs.optimizer) == (config.loss, config.optimizer)
 
 
 def test_a_plan_from_the_command_line(tmp_path, capsys):

@@ -11,6 +11,7 @@ from genret.models.sizes import SIZES
 from genret.retrieval.memory import DocidShape
 from genret.stages import plan
 from genret.stages.plan import Machine, PlanConfig
+from genret.training.partitioning import MeshShape
 
 MS_MARCO = 8_841_823
 ATOMIC = DocidShape(num_documents=MS_MARCO, length=1)
@@ -86,6 +87,16 @@ def test_one_device_of_base_with_docids_of_text(tmp_path):
   held = figures["training"]["bytes_per_device"]
   assert held["weights"] == held["gradients"] == 4 * 247_577_856
   assert figures["virtual_devices"] is None
+
+
+def test_a_head_that_is_not_divided_is_turned_whole():
+  machine = Machine(devices=3)
+  found = plan.run(
+    config("tiny", TEXT, machine=machine, mesh=MeshShape(model=3))
+  )
+  head = found.parameters["head"]
+  assert head % 3
+  assert found.search.bytes["copy while loading"] == 4 * head
 
 
 def test_what_is_made_again_is_told_apart():
