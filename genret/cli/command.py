@@ -101,7 +101,7 @@ class StageCommand:
     example: Command lines to copy.
     flags: Plain flags for the common macros.
     report: Says what was written and what to do next, from what the stage
-      returned and the arguments it had.
+      returned and the arguments it had; "" is not printed.
   """
 
   name: str
@@ -179,5 +179,6 @@ class StageCommand:
         given=configuration.text(stage),
         operative=configuration.text(stage, defaults=True),
       )
-    print(self.report(stage(**values), values))
+    if said := self.report(stage(**values), values):
+      print(said)
     return 0

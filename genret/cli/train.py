@@ -1,6 +1,23 @@
 """`genret train`: a model folder from a collection and its docids."""
 
+from pathlib import Path
+from typing import Any
+
 from genret.cli.command import Flag, StageCommand
+
+
+def _report(folder: Path, given: dict[str, Any]) -> str:
+  """Says it once, however many processes trained."""
+  from genret.training import cluster
+
+  if not cluster.is_first():
+    return ""
+  return (
+    f"wrote {folder}\n"
+    f"next: genret retrieve --model_dir={folder}"
+    f" --collection={given['collection'].root}"
+  )
+
 
 COMMAND = StageCommand(
   name="train",
@@ -50,16 +67,13 @@ TPU pods need none of these. See docs/training.md.""",
     Flag(name="remat", help="what is made again: none, dots, full"),
     Flag(
       name="allow_other_topology",
-      help="whether to go on inexactly with another number of processes",
+      help="whether to go on inexactly where other processes, or another model"
+      " axis through them, read other shards of the input",
       type=bool,
     ),
     Flag(
       name="seed", help="of parameters, dropout, order of examples", type=int
     ),
   ),
-  report=lambda folder, given: (
-    f"wrote {folder}\n"
-    f"next: genret retrieve --model_dir={folder}"
-    f" --collection={given['collection'].root}"
-  ),
+  report=_report,
 )

@@ -9,10 +9,9 @@ from jax.sharding import Mesh, NamedSharding
 
 from genret.models.flops import flops
 from genret.models.t5 import T5
-from genret.training import partitioning
 from genret.training.fitting import LONG, Split, Step
 from genret.training.partitioning import MeshShape
-from genret.training.step import Batch, Program, TrainState
+from genret.training.step import Batch, Program
 
 
 def program(step: Step, split: Split, mesh: Mesh) -> Program:
@@ -33,17 +32,6 @@ def program(step: Step, split: Split, mesh: Mesh) -> Program:
     mesh=mesh,
     rules=split.mesh.rules,
     accumulate=split.accumulate,
-  )
-
-
-def state(program: Program) -> TrainState:
-  """Returns the shapes of a program's state with their shardings."""
-  return jax.tree.map(
-    lambda leaf, sharding: jax.ShapeDtypeStruct(
-      leaf.shape, leaf.dtype, sharding=sharding
-    ),
-    program.abstract_state(),
-    partitioning.placements(program.state_specs, program.mesh),
   )
 
 

@@ -93,7 +93,13 @@ def start(
     out_shardings=kernel.sharding,
   )
   starts = range(0, len(symbols), _BLOCK)
-  for first in tqdm(starts, desc="dense start", unit="block", delay=2.0):
+  for first in tqdm(
+    starts,
+    desc="dense start",
+    unit="block",
+    delay=2.0,
+    disable=jax.process_index() != 0,
+  ):
     block = slice(first, first + _BLOCK)
     columns = np.asarray(symbols[block], np.int32)
     rows = np.asarray(vectors[block], np.float32)

@@ -131,15 +131,6 @@ def partition_specs(
   return jax.tree.map(split, params, names)
 
 
-def parameter_shardings(
-  variables: Mapping[str, Any],
-  mesh: Mesh,
-  rules: Rules = MeshShape().rules,
-) -> Any:
-  """Returns one sharding for each parameter: see `partition_specs`."""
-  return placements(partition_specs(variables, mesh.shape, rules), mesh)
-
-
 def state_specs(state: Any, params: Any, specs: Any) -> Any:
   """Returns how an optimizer's state is split: like its parameters.
 

@@ -130,7 +130,7 @@ def compile_here(step: Step, split: Split) -> Compiled:
   """Compiles a step for the devices of this process, of which it uses all."""
   mesh = split.mesh.build()
   program = abstract_step.program(step, split, mesh)
-  state = abstract_step.state(program)
+  state = program.abstract_state()
   batch = abstract_step.batch(step, partitioning.batch_sharding(mesh))
   started = time.monotonic()
   compiled = program.compile_step(state).lower(state, batch).compile(_COMPILER)

@@ -1,3 +1,4 @@
+import dataclasses
 import pathlib
 
 import pytest
@@ -28,6 +29,12 @@ GIVEN = ["--gin_file=run.gin", "--corpus=c"]
 def test_runs_the_stage_and_reports(command, capsys):
   assert command.run([*GIVEN, "--out=a/b", "--steps=7"]) == 0
   assert capsys.readouterr().out == "7 steps into a/b\n"
+
+
+def test_nothing_is_said_where_there_is_nothing_to_say(command, capsys):
+  silent = dataclasses.replace(command, report=lambda result, given: "")
+  assert silent.run([*GIVEN, "--out=a/b"]) == 0
+  assert capsys.readouterr().out == ""
 
 
 def test_stage_receives_the_gin_text(command):

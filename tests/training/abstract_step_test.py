@@ -86,7 +86,7 @@ def test_state_and_batch_are_those_of_a_real_step(accumulate):
   split = dataclasses.replace(SPLIT, accumulate=accumulate)
   program = abstract_step.program(STEP, split, mesh)
   after, _ = jax.eval_shape(
-    program.step, abstract_step.state(program), abstract_step.batch(STEP)
+    program.step, program.abstract_state(), abstract_step.batch(STEP)
   )
   real = jax.eval_shape(program.init_state)
   shape = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after)

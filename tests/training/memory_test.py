@@ -191,7 +191,7 @@ def test_xla_allocates_what_is_counted():
   split = Split(num_devices=1, mesh=MeshShape())
   mesh = Mesh(np.asarray(jax.devices()[:1]).reshape(1, 1), ("data", "model"))
   program = abstract_step.program(step, split, mesh)
-  state = abstract_step.state(program)
+  state = program.abstract_state()
   lowered = program.compile_step(state).lower(state, abstract_step.batch(step))
   allocated = lowered.compile().memory_analysis()
   parts = step.bytes(split)

@@ -45,10 +45,10 @@ def variables(config):
 def specs(config, *, model):
   """Returns path -> PartitionSpec on a mesh of 2 x `model` devices."""
   mesh = AbstractMesh((2, model), ("data", "model"))
-  tree = partitioning.parameter_shardings(variables(config), mesh)
+  tree = partitioning.partition_specs(variables(config), mesh.shape)
   return {
-    jax.tree_util.keystr(path, simple=True, separator="/"): sharding.spec
-    for path, sharding in jax.tree_util.tree_leaves_with_path(tree)
+    jax.tree_util.keystr(path, simple=True, separator="/"): spec
+    for path, spec in jax.tree_util.tree_leaves_with_path(tree)
   }
 
 
