@@ -94,24 +94,24 @@ def twin(step: Step, split: Split) -> Step:
   config, ways = step.config, sizes["model"]
   depth = sizes["data"] if split.mesh.fully_sharded else 1
   own = config.docid_vocab_size is not None
-  head = _like(config.head_width, ways)
+  symbols = _like(config.num_symbols, ways)
   how = step.loss.head_for(config.head_width)
   optimizer = dataclasses.replace(step.optimizer, multipliers={})
   if isinstance(optimizer, Adafactor):
     optimizer = dataclasses.replace(optimizer, min_dim_size_to_factor=2)
   small = T5Config(
-    vocab_size=_like(config.vocab_size, ways) if own else head,
+    vocab_size=_like(config.vocab_size, ways) if own else symbols,
     emb_dim=_like(config.emb_dim, depth),
     num_heads=_like(config.num_heads, ways),
-    head_dim=2,
+    head_dim=_head_dim(config, ways),
     mlp_dim=_like(config.mlp_dim, ways),
     num_encoder_layers=2,
     num_decoder_layers=2,
     dropout_rate=config.dropout_rate,
     dtype=config.dtype,
-    docid_vocab_size=head if own else None,
+    docid_vocab_size=symbols if own else None,
     docid_length=min(config.docid_length or 2, 2),
-    head_multiple=1,
+    head_multiple=_head_multiple(config.head_width, symbols, ways),
     scan_layers=config.scan_layers,
   )
   return Step(
@@ -156,6 +156,20 @@ def _like(size: int, ways: int) -> int:
   """Returns a small size that is divided, or not, as a large one is."""
   small = ways * -(-4 // ways)
   return small if size % ways == 0 else small + 1
+
+
+def _head_dim(config: T5Config, ways: int) -> int:
+  """Returns one with which the joined heads, too, are divided or not."""
+  if config.num_heads % ways == 0:
+    return 2
+  return ways if config.num_heads * config.head_dim % ways == 0 else 1
+
+
+def _head_multiple(width: int, symbols: int, ways: int) -> int:
+  """Returns what few symbols are rounded up to for a head like a wide one."""
+  if width % ways == 0:
+    return ways
+  return symbols + 1 if symbols % ways == 0 else symbols
 
 
 def fewer(split: Split) -> Split:

@@ -1,7 +1,9 @@
 """A twin of the step, compiled for devices that are not there."""
 
 import dataclasses
+import re
 
+import jax
 import pytest
 
 from genret.core.errors import ConfigError
@@ -10,6 +12,7 @@ from genret.training import virtual
 from genret.training.chunked import Chunked
 from genret.training.fitting import Split, Step
 from genret.training.losses import Loss
+from genret.training.memory import Weights
 from genret.training.optimizers import Adafactor
 from genret.training.partitioning import MeshShape
 
@@ -44,9 +47,47 @@ def test_a_twin_is_divided_as_the_real_one_is():
   assert params < 5_000
 
 
-def _leaves(step):
-  import jax
+def _split(step, split):
+  """Returns the mesh axes of each parameter, by path."""
+  specs = Weights(
+    variables=step.variables, sizes=split.sizes, mesh=split.mesh
+  ).specs
+  return {
+    jax.tree_util.keystr(path): tuple(spec)
+    for path, spec in jax.tree_util.tree_leaves_with_path(specs)
+    if not re.search(r"layers_([2-9]|\d\d)", jax.tree_util.keystr(path))
+  }
 
+
+@pytest.mark.parametrize(
+  ("changes", "ways"),
+  [
+    ({}, 4),  # of 6 heads of 64, none is divided and all together are
+    ({"head_dim": 3}, 4),
+    ({"head_dim": 3}, 6),
+    ({"num_heads": 5, "head_dim": 3}, 2),
+    ({"docid_vocab_size": 1027, "docid_length": 3}, 2),
+    ({"docid_vocab_size": 129, "docid_length": 3}, 3),
+    ({"docid_vocab_size": 128, "docid_length": 3}, 3),
+    ({"docid_vocab_size": 1027, "docid_length": 1}, 2),
+    ({"vocab_size": 1001}, 2),
+    ({"vocab_size": 1001}, 3),
+  ],
+)
+@pytest.mark.parametrize("fully_sharded", [False, True])
+def test_each_parameter_of_a_twin_is_split_as_in_the_real_one(
+  changes, ways, fully_sharded
+):
+  split = Split(
+    num_devices=2 * ways,
+    mesh=MeshShape(model=ways, fully_sharded=fully_sharded),
+  )
+  config = dataclasses.replace(SIZES["small"], **changes)
+  real = dataclasses.replace(STEP, config=config)
+  assert _split(virtual.twin(real, split), split) == _split(real, split)
+
+
+def _leaves(step):
   return jax.tree.leaves(step.variables["params"])
 
 
