@@ -56,9 +56,9 @@ class Retriever:
     self.spec = spec
     self.table = table
     self._mesh = None if mesh is None or mesh.size == 1 else mesh
-    self._stepper = self._create_stepper(params)
     self._trie = trie
     self._docids = self._place(trie)
+    self._stepper = self._create_stepper(params)
     self._tokenizer = Tokenizer()
     self._ties = searcher.tie_order(table.num_documents, seed=spec.tie_seed)
 
@@ -144,7 +144,7 @@ class Retriever:
     if params is None:
       return None
     if self._mesh is not None:
-      return on_mesh.create_stepper(params, self.spec.model)
+      return on_mesh.create_stepper(params, self.spec.model, self._docids)
     return T5Stepper.create(params, self.spec.model)
 
   def _place(self, trie: Trie) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from genret.decoding.atomic_sharded import ShardedIndex, sharded_search
 from genret.decoding.beam_search import Beams, beam_search
@@ -53,20 +53,38 @@ def _head_axis(mesh: Mesh) -> str:
   return "model" if mesh.shape["model"] > 1 else "data"
 
 
-def create_stepper(params: Any, config: T5Config) -> T5Stepper:
+def create_stepper(
+  params: Any, config: T5Config, docids: DeviceTrie | ShardedIndex
+) -> T5Stepper:
   """Prepares parameters for searching; only the head is copied, as rows.
 
   Kernels are not joined as `T5Stepper.create` does: a joined axis would be
-  split elsewhere than its parts were, and all of them sent about.
+  split elsewhere than its parts were, and all of them sent about. The rows of
+  a head of atomic docids are laid out as the docids are, once.
+
+  Args:
+    params: Of the model, on a mesh.
+    config: Its shape.
+    docids: From `place_docids`.
   """
-  rows = _transposed(params["decoder"]["logits_dense"]["kernel"])
+  kernel = params["decoder"]["logits_dense"]["kernel"]
+  width, placement = kernel.shape[1], None
+  if isinstance(docids, ShardedIndex):
+    width = docids.head_width
+    placement = NamedSharding(docids.mesh, PartitionSpec(docids.axis))
+  rows = _transposed(kernel, width=width, placement=placement)
   decoder = {**params["decoder"], "logits_dense": {"rows": rows}}
   return T5Stepper(params={**params, "decoder": decoder}, config=config)
 
 
-@jax.jit
-def _transposed(kernel: jax.Array) -> jax.Array:
-  return kernel.T
+@functools.partial(jax.jit, static_argnames=("width", "placement"))
+def _transposed(
+  kernel: jax.Array, *, width: int, placement: NamedSharding | None
+) -> jax.Array:
+  rows = jnp.pad(kernel.T, ((0, width - kernel.shape[1]), (0, 0)))
+  if placement is None:
+    return rows
+  return jax.lax.with_sharding_constraint(rows, placement)
 
 
 @functools.partial(jax.jit, static_argnames=("num_beams", "scoring", "mesh"))
@@ -114,12 +132,7 @@ def _search_atomic(
   scoring: Scoring,
 ) -> Beams:
   """Reads the decoder's layers whole on each device, its head in parts."""
-  decoder = dict(stepper.params["decoder"])
-  rows = decoder["logits_dense"]["rows"]
-  missing = docids.head_width - len(rows)
-  rows = jnp.pad(rows, ((0, missing), (0, 0)))
-  decoder["logits_dense"] = {"rows": rows}
-  params = {"decoder": decoder}
+  params = {"decoder": stepper.params["decoder"]}
   if stepper.config.docid_vocab_size is None:
     params["token_embedder"] = stepper.params["token_embedder"]
   lone = T5Stepper(params=params, config=stepper.config)

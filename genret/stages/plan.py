@@ -5,6 +5,7 @@ twin of the step is compiled for as many virtual devices.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from concurrent import futures
 from pathlib import Path
@@ -100,6 +101,7 @@ class PlanConfig:
     mesh: How the work is split over devices.
     accumulate: Parts that a batch is taken in.
     searching: How queries are searched.
+    evaluated: Whether states are judged by such searches while it trains.
     virtual: Whether the sharded step is compiled for virtual devices too.
   """
 
@@ -113,6 +115,7 @@ class PlanConfig:
   mesh: MeshShape = MeshShape()
   accumulate: int = 1
   searching: Searching = Searching()
+  evaluated: bool = True
   virtual: bool = True
 
   def __post_init__(self):
@@ -131,6 +134,7 @@ class PlanConfig:
   @property
   def step(self) -> Step:
     """The training step."""
+    judging = functools.partial(_evaluation_bytes, self)
     return Step(
       config=self.docids.model(self.model),
       optimizer=self.optimizer,
@@ -138,6 +142,7 @@ class PlanConfig:
       batch_size=self.batch_size,
       input_length=self.task_feature_lengths["inputs"],
       target_length=self.task_feature_lengths["targets"],
+      evaluation=judging if self.evaluated else None,
     )
 
   @property
@@ -279,3 +284,36 @@ def _search_bytes(config: PlanConfig, step: Step, ways: int) -> dict[str, int]:
       ways=ways,
     ),
   }
+
+
+def _evaluation_bytes(config: PlanConfig, split: Split) -> int:
+  """Counts what judging takes on a device besides weights and optimizer.
+
+  The copy that is searched (see `_search_bytes`), the docids, and the search.
+  The head's rows lie as `on_mesh.create_stepper` lays them.
+  """
+  model = config.docids.model(config.model)
+  counts = _counts(model)
+  sizes, atomic = split.sizes, config.docids.length == 1
+  if split.num_devices == 1:
+    copied = sum(counts.values())
+  else:
+    over_data = atomic and sizes["model"] == 1
+    ways = sizes["data" if over_data else "model"]
+    even = atomic or model.head_width % ways == 0
+    copied = -(-counts["head"] // ways) if even else counts["head"]
+    copied += counts["decoder"] * atomic
+  searching = retrieval_memory.search_bytes(
+    model,
+    queries=config.searching.batch_size,
+    input_length=config.searching.input_length,
+    num_beams=config.searching.num_beams,
+    ways=sizes["model"],
+  )
+  docids = retrieval_memory.trie_bytes(config.docids, model.num_symbols)
+  return memory.FLOAT32 * copied + docids + sum(searching.values())
+
+
+@functools.cache
+def _counts(model: T5Config) -> Mapping[str, int]:
+  return shapes.count_by_part(shapes.abstract(model)["params"])

@@ -13,6 +13,7 @@ from genret.training.virtual import Compiled
 # What is not held while the rest is.
 _NOT_WITH_REST = {
   memory.UPDATE: "when activations are gone",
+  memory.EVALUATION: "when gradients are gone",
   retrieval_memory.LOADING: "before searching",
 }
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")

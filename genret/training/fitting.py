@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -80,6 +80,8 @@ class Step:
     batch_size: Rows a step, on all devices.
     input_length: Of a row.
     target_length: Of a row.
+    evaluation: Bytes a device that judging a state takes besides weights and
+      optimizer, under a split; None where no state is judged.
   """
 
   config: T5Config
@@ -88,6 +90,7 @@ class Step:
   batch_size: int
   input_length: int
   target_length: int
+  evaluation: Callable[[Split], int] | None = None
 
   @property
   def features(self) -> dict[str, tuple[int, int]]:
@@ -133,6 +136,7 @@ class Step:
       "gradients of a part": summed,
       **activations,
       memory.UPDATE: weights.largest,
+      memory.EVALUATION: self.evaluation(split) if self.evaluation else 0,
     }
 
   def nearest(self, split: Split, capacity: int) -> Split | None:

@@ -27,6 +27,7 @@ from genret.training.sampled import Sampled
 FLOAT32 = 4
 STATE = ("weights", "optimizer state", "gradients")
 UPDATE = "update at work"
+EVALUATION = "judging on dev queries"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,18 +141,22 @@ class Weights:
 def peak(parts: Mapping[str, int]) -> int:
   """Returns the bytes of a step at its most.
 
-  Activations are gone when the optimizer changes one parameter after another.
+  Activations are gone when the optimizer changes one parameter after another,
+  and the gradients too when the state is judged.
 
   >>> peak({"weights": 4, "kept for backward": 3, UPDATE: 2})
   7
+  >>> peak({"weights": 4, "gradients": 4, UPDATE: 2, EVALUATION: 7})
+  11
 
   Args:
-    parts: What is held: STATE all the time, UPDATE at the end of a step, all
-      else before.
+    parts: What is held: STATE all through a step, UPDATE at its end, all else
+      before; EVALUATION between two steps.
   """
   held = sum(parts.get(name, 0) for name in STATE)
-  passes = sum(parts.values()) - held - parts.get(UPDATE, 0)
-  return held + max(passes, parts.get(UPDATE, 0))
+  update, judging = parts.get(UPDATE, 0), parts.get(EVALUATION, 0)
+  passes = sum(parts.values()) - held - update - judging
+  return held + max(passes, update, judging - parts.get("gradients", 0))
 
 
 def activation_bytes(

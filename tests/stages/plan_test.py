@@ -89,6 +89,20 @@ def test_one_device_of_base_with_docids_of_text(tmp_path):
   assert figures["virtual_devices"] is None
 
 
+def test_judging_needs_what_a_search_does_but_no_gradients():
+  """Of plain data parallelism: an eighth of the head's rows, the decoder."""
+  found = planned("xxl")
+  judging = found.step.bytes["judging on dev queries"]
+  counts, search = found.parameters, found.search.bytes
+  searching = sum(search.values()) - search["weights"]
+  searching -= search["copy while loading"]
+  assert judging == (
+    searching + 4 * counts["decoder"] + 4 * counts["head"] // 8
+  )
+  unjudged = plan.run(config("tiny", TEXT, evaluated=False)).step
+  assert unjudged.bytes["judging on dev queries"] == 0
+
+
 def test_a_head_that_is_not_divided_is_turned_whole():
   machine = Machine(devices=3)
   found = plan.run(
