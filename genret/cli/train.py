@@ -48,6 +48,11 @@ TPU pods need none of these. See docs/training.md.""",
       name="embeddings",
       help="a folder of genret embed, for atomic docids to start from",
     ),
+    Flag(
+      name="initial_checkpoint_path",
+      help="weights to start from: a folder of genret convert, or a finished"
+      " model folder",
+    ),
     Flag(name="train_steps", help="optimizer steps", type=int),
     Flag(name="batch_size", help="rows a step", type=int),
     Flag(name="learning_rate", help="at the end of the warm-up", type=float),

@@ -7,19 +7,25 @@ from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError
 from genret.embeddings.store import EmbeddingStore
 from genret.models import t5
+from genret.stages.initial_weights import InitialWeights
 from genret.training import dense_start
 from genret.training.dense_start import DenseStart
 
 
 def preparation(
-  table: DocidTable, embeddings: EmbeddingStore | None, *, how: DenseStart
+  table: DocidTable,
+  embeddings: EmbeddingStore | None,
+  *,
+  how: DenseStart,
+  initial: InitialWeights | None = None,
 ) -> Callable[[Any], Any]:
   """Returns what turns fresh parameters into those to start from.
 
   Args:
     table: The docids that are trained.
-    embeddings: Of the same documents; None starts everything at random.
+    embeddings: Of the same documents; None leaves the head as it is.
     how: How the head's columns are made of them.
+    initial: Weights to start from; None starts everything else at random.
 
   Returns:
     A function that consumes the parameters it is given.
@@ -28,8 +34,9 @@ def preparation(
     ConfigError: If the docids are not atomic: no column is a document's.
     UserError: If the embeddings are not these documents'.
   """
+  start = initial.prepare if initial else lambda params: params
   if embeddings is None:
-    return lambda params: params
+    return start
   if table.length != 1:
     raise ConfigError(
       f"Embeddings were given to start from, but {table.scheme} docids have"
@@ -39,6 +46,7 @@ def preparation(
   vectors = embeddings.aligned(table.docnos)
 
   def prepare(params: Any) -> Any:
+    params = start(params)
     kernel = dense_start.start(
       t5.head_kernel(params), table.codes[:, 0], vectors, how=how
     )

@@ -22,6 +22,7 @@ from genret.retrieval.generative import Retriever
 from genret.retrieval.model_folder import ModelSpec
 from genret.stages import dev_queries, first_params, trained
 from genret.stages.dev_queries import DevConfig
+from genret.stages.initial_weights import InitialWeights
 from genret.stages.trained import RESULT
 from genret.tasks import feed, mixtures
 from genret.tasks.host_tensorflow import seqio
@@ -66,6 +67,10 @@ class TrainConfig:
     seed: Of parameters, dropout and the order of examples.
     dense_start: How atomic docids start from the embeddings, where these are
       given.
+    initial_checkpoint: Folder of the weights to start from, of
+      `genret convert` or a model folder; None starts at random. They must be
+      of a T5 of this shape; docid parameters that they lack start at random.
+      Once there is a checkpoint they are not read again.
     allow_other_topology: Whether to go on, inexactly, from a checkpoint
       whose input was in another number of shards.
   """
@@ -85,6 +90,7 @@ class TrainConfig:
   accumulate: int = 1
   seed: int = 0
   dense_start: DenseStart = DenseStart()
+  initial_checkpoint: str | Path | None = None
   allow_other_topology: bool = False
 
   def __post_init__(self):
@@ -164,7 +170,11 @@ def _run(
 ) -> Path:
   table = DocidTable.load(docids)
   mixtures.check_same_documents(collection, table)
-  prepare = first_params.preparation(table, embeddings, how=config.dense_start)
+  spec = _spec(config, table, docids)
+  initial = _initial(config, table, spec)
+  prepare = first_params.preparation(
+    table, embeddings, how=config.dense_start, initial=initial
+  )
   mixture = config.mixture
   if callable(mixture):
     mixture = mixture(collection, table)
@@ -172,6 +182,7 @@ def _run(
     "collection": collection.identity,
     "docids": artifacts.identity(docids),
     **({"embeddings": embeddings.identity} if embeddings else {}),
+    **({"initial_checkpoint": initial.identity} if initial else {}),
   }
   name = getattr(mixture, "name", mixture)
   recipe = _recipe(config, mixture=name, inputs=inputs)
@@ -180,10 +191,11 @@ def _run(
   started = time.time()
   mesh = config.mesh.build()
   partitioning.check_rows(config.batch_size, mesh, parts=config.accumulate)
+  if initial:
+    initial.check(out)
   if cluster.once(lambda: artifacts.begin(out, recipe) is not None):
     return out
   _describe(mixture)
-  spec = _spec(config, table, docids)
   cluster.once(lambda: _lay_out(spec, table, out, docids=docids, text=text))
   checkpoints = Checkpoints(
     out / model_folder.CHECKPOINTS, measure=dev.measure if dev else None
@@ -217,6 +229,16 @@ def _run(
   cluster.once(seal)
   checkpoints.close()
   return out
+
+
+def _initial(
+  config: TrainConfig, table: DocidTable, spec: ModelSpec
+) -> InitialWeights | None:
+  """Returns the weights to start from, if any; nothing is read yet."""
+  if config.initial_checkpoint is None:
+    return None
+  folder = Path(config.initial_checkpoint).expanduser()
+  return InitialWeights(folder=folder, table=table, spec=spec)
 
 
 def _describe(mixture: Any) -> None:
@@ -265,6 +287,7 @@ def _recipe(
   given.
   """
   skipped = {"mixture", "mesh", "seed", "accumulate", "allow_other_topology"}
+  skipped.add("initial_checkpoint")  # an input
   arguments = {
     field.name: getattr(config, field.name)
     for field in dataclasses.fields(config)

@@ -38,6 +38,12 @@ def test_another_optimizer():
   assert config.optimizer == AdamW(schedule=Schedule(peak=0.01))
 
 
+def test_weights_to_start_from():
+  assert built()["config"].initial_checkpoint is None
+  config = built("--gin.INITIAL_CHECKPOINT_PATH=models/t5")["config"]
+  assert config.initial_checkpoint == "models/t5"
+
+
 def test_inputs_are_checked_before_anything_is_written(tmp_path, capsys):
   out = tmp_path / "model"
   given = [f"--collection={tmp_path}", "--docids=d", f"--model_dir={out}"]

@@ -1,0 +1,159 @@
+"""Weights that a run of training starts from, in place of all chance."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import traverse_util
+from tqdm import tqdm
+
+from genret.core import artifacts
+from genret.core.docid_table import DocidTable
+from genret.core.errors import ArtifactError, ConfigError
+from genret.interop import weights
+from genret.interop.leaves import Leaf
+from genret.interop.weights import Weights
+from genret.models.t5 import T5Config
+from genret.retrieval import model_folder
+from genret.retrieval.model_folder import ModelSpec
+from genret.stages import convert
+from genret.training import cluster
+
+_SHAPE = (
+  "vocab_size",
+  "emb_dim",
+  "num_heads",
+  "head_dim",
+  "mlp_dim",
+  "num_encoder_layers",
+  "num_decoder_layers",
+  "relpos_buckets",
+  "relpos_max_distance",
+)
+"""What two T5s must share for the parameters of one to fit the other."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InitialWeights:
+  """The weights of a folder, fitted to the docids of a run.
+
+  Attributes:
+    folder: What `genret convert` wrote, or a finished model folder, of which
+      the best checkpoint is taken.
+    table: The docids of the run.
+    spec: The model of the run.
+  """
+
+  folder: Path
+  table: DocidTable
+  spec: ModelSpec
+
+  @property
+  def identity(self) -> str:
+    """The artifact's; reads its manifest and no weights.
+
+    Raises:
+      ArtifactError: If the folder is no artifact.
+    """
+    try:
+      return artifacts.identity(self.folder)
+    except ArtifactError as error:
+      raise ArtifactError(
+        f"{error} Training starts from what `genret convert --source=…` wrote,"
+        " or from a finished model folder."
+      ) from error
+
+  def check(self, out: Path) -> None:
+    """Sees to it that the weights fit, unless a run goes on that has begun.
+
+    Args:
+      out: The model folder of the run.
+
+    Raises:
+      ArtifactError: If the folder holds no weights.
+      ConfigError: If they are of a T5 of another shape, or of other docids.
+    """
+    if not any((Path(out) / model_folder.CHECKPOINTS).glob("[0-9]*")):
+      _ = self._fitted
+
+  @functools.cached_property
+  def _fitted(self) -> tuple[Weights, tuple[str, ...]]:
+    """The weights, and the names of those that start anew."""
+    found = convert.opened(self.folder)
+    _refuse_other_shape(self.folder, _shape(found.config), self.spec.model)
+    fitted, fresh = weights.with_docids(
+      found, self.table, digest=self.spec.docids, seed=0
+    )
+    theirs, ours = fitted.config.head_width, self.spec.model.head_width
+    if theirs != ours and not fresh:
+      raise ConfigError(
+        f"The head in {self.folder} has {theirs:,} columns and the run's has"
+        f" {ours:,}. Set T5Config.head_multiple as it was there:"
+        f" {found.config.head_multiple}."
+      )
+    return fitted, fresh
+
+  def prepare(self, params: Any) -> Any:
+    """Puts the weights in place of fresh parameters, one at a time.
+
+    Args:
+      params: Of the run, on its mesh; consumed.
+
+    Returns:
+      The parameters to start from, split as they were. Those that the weights
+      lack are as they came.
+    """
+    fitted, fresh = self._fitted
+    if cluster.is_first():
+      print(
+        f"starting from {self.folder}, step {fitted.origin.step:,};"
+        f" anew: {', '.join(fresh) or 'nothing'}"
+      )
+    flat = traverse_util.flatten_dict(dict(params), sep="/")
+    with tqdm(
+      total=len(flat),
+      desc="initial weights",
+      delay=2.0,
+      disable=not cluster.is_first(),
+    ) as bar:
+      for name in flat:
+        if name not in fresh:
+          flat[name] = _placed(fitted.params[name], flat[name])
+        bar.update()
+    return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def _shape(config: T5Config) -> dict[str, Any]:
+  return {name: getattr(config, name) for name in _SHAPE}
+
+
+def _refuse_other_shape(
+  folder: Path, found: Mapping[str, Any], model: T5Config
+) -> None:
+  differing = [
+    f"{name} is {found[name]:,} there and {wanted:,} here"
+    for name, wanted in _shape(model).items()
+    if found[name] != wanted
+  ]
+  if differing:
+    raise ConfigError(
+      f"{folder} holds a T5 of another shape than the run's:"
+      f" {'; '.join(differing)}. Take the MODEL of its size, as"
+      " --gin_file=models/t5_1_1_base.gin does."
+    )
+
+
+def _placed(leaf: Leaf, fresh: jax.Array) -> jax.Array:
+  """Reads an array to where a fresh one lies, which it frees first."""
+  shape, dtype, sharding = fresh.shape, fresh.dtype, fresh.sharding
+  assert leaf.shape == shape, (leaf.shape, shape)
+  fresh.delete()
+  array = leaf.read()
+  # A copy of each part, since a step writes where its parameters lie.
+  return jax.make_array_from_callback(
+    shape, sharding, lambda part: np.array(array[part], dtype)
+  )
