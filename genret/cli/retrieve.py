@@ -31,6 +31,16 @@ docids, so every answer is a document of the collection.""",
       " renormalised those among the symbols that some docid has there, which"
       " is faster and ranks differently",
     ),
+    Flag(
+      name="model_parallel",
+      help="devices that share each matrix of a model too large for one",
+      type=int,
+    ),
+    Flag(
+      name="fully_sharded",
+      help="whether parameters are split over all devices",
+      type=bool,
+    ),
   ),
   report=lambda found, given: (
     f"wrote {found.path}: {found.num_queries:,} queries in"

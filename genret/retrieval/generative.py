@@ -24,6 +24,7 @@ from genret.decoding.trie import Trie
 from genret.models.stepper import T5Stepper
 from genret.retrieval import model_folder, on_mesh, searcher
 from genret.retrieval.model_folder import ModelSpec
+from genret.training.partitioning import MeshShape
 
 BATCH_SIZES = (1, 8, 64)
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -69,6 +70,7 @@ class Retriever:
     *,
     checkpoint: str | int = "best",
     scoring: Scoring | None = None,
+    shape: MeshShape | None = None,
   ) -> "Retriever":
     """Loads a trained model.
 
@@ -76,9 +78,11 @@ class Retriever:
       model_dir: A model folder that `genret train` wrote.
       checkpoint: `best` (by the dev measure), `newest`, or a step.
       scoring: How docids are scored; None for the model's own way.
+      shape: How all devices of this process share the model, of which none
+        then holds more than its part; None for one device that holds it all.
 
     Returns:
-      The retriever, its parameters on the default device.
+      The retriever, its parameters on its devices.
 
     Raises:
       ArtifactError: If the folder is no whole model folder.
@@ -87,10 +91,16 @@ class Retriever:
     folder = Path(model_dir)
     spec = ModelSpec.load(folder)
     table, trie = model_folder.load_docids(folder, spec)
-    _, params = model_folder.load_params(folder, spec, checkpoint)
+    mesh = placements = None
+    if shape is not None:
+      mesh = shape.build()
+      placements = on_mesh.placements(spec.model, shape, mesh)
+    _, params = model_folder.load_params(
+      folder, spec, checkpoint, placements=placements
+    )
     if scoring is not None:
       spec = dataclasses.replace(spec, scoring=scoring)
-    return cls(spec, params, table=table, trie=trie)
+    return cls(spec, params, table=table, trie=trie, mesh=mesh)
 
   def search(
     self, queries: Sequence[str], *, k: int = 10, num_beams: int | None = None

@@ -116,7 +116,11 @@ def load_docids(folder: Path, spec: ModelSpec) -> tuple[DocidTable, Trie]:
 
 
 def load_params(
-  folder: Path, spec: ModelSpec, checkpoint: str | int = "best"
+  folder: Path,
+  spec: ModelSpec,
+  checkpoint: str | int = "best",
+  *,
+  placements: Any = None,
 ) -> tuple[int, Any]:
   """Loads the parameters of one checkpoint.
 
@@ -124,9 +128,10 @@ def load_params(
     folder: The model folder.
     spec: Its `model.json`.
     checkpoint: `best`, `newest`, or a step.
+    placements: A tree of shardings; None for NumPy arrays.
 
   Returns:
-    The step, and the parameter tree as NumPy arrays.
+    The step, and the parameter tree.
 
   Raises:
     ArtifactError: If there is no such checkpoint.
@@ -146,6 +151,6 @@ def load_params(
   step = named.get(checkpoint, checkpoint)
   if step is None:
     raise ArtifactError(f"{path} holds no whole checkpoint yet.")
-  params = checkpoints.restore_params(step)
+  params = checkpoints.restore_params(step, placements)
   checkpoints.close()
   return step, params

@@ -20,9 +20,11 @@ from genret.decoding.beam_search import Beams, beam_search
 from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.selection import Scoring
 from genret.decoding.trie import Trie
+from genret.models import shapes
 from genret.models.stepper import Encoded, T5Stepper
 from genret.models.t5 import T5Config
 from genret.training import partitioning
+from genret.training.partitioning import MeshShape
 
 
 def place_docids(
@@ -51,6 +53,20 @@ def place_docids(
 def _head_axis(mesh: Mesh) -> str:
   """The axis that atomic docids are split over, so that a part of them fits."""
   return "model" if mesh.shape["model"] > 1 else "data"
+
+
+def placements(config: T5Config, shape: MeshShape, mesh: Mesh) -> Any:
+  """Returns where each parameter lies, as a tree of shardings.
+
+  Args:
+    config: Of the model.
+    shape: Whose rules hold.
+    mesh: What it builds.
+  """
+  specs = partitioning.partition_specs(
+    shapes.abstract(config), mesh.shape, shape.rules
+  )
+  return partitioning.placements(specs, mesh)
 
 
 def create_stepper(

@@ -13,6 +13,7 @@ from genret.core.collection import Collection, Query
 from genret.core.errors import UserError
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
+from genret.training.partitioning import MeshShape
 
 _QUERIES_A_CHUNK = 512  # between two moves of the progress bar
 
@@ -27,6 +28,8 @@ class RetrieveConfig:
     num_beams: Docids kept a step; None for `k`.
     checkpoint: `best`, `newest`, or a step.
     scoring: `raw` or `renormalised`; None for the model's own way.
+    mesh: How devices share a model too large for one. As it is by default one
+      device holds it all, which is faster.
   """
 
   split: str = "test"
@@ -34,6 +37,7 @@ class RetrieveConfig:
   num_beams: int | None = None
   checkpoint: str | int = "best"
   scoring: Literal["raw", "renormalised"] | None = None
+  mesh: MeshShape = MeshShape()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,10 @@ def run(
     UserError: If the documents of the collection are not the model's.
   """
   retriever = Retriever.load(
-    model_dir, checkpoint=config.checkpoint, scoring=config.scoring
+    model_dir,
+    checkpoint=config.checkpoint,
+    scoring=config.scoring,
+    shape=None if config.mesh == MeshShape() else config.mesh,
   )
   if retriever.table.docnos != collection.docnos:
     raise UserError(

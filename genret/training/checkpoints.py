@@ -123,10 +123,15 @@ class Checkpoints:
     )
     return restored["input"]
 
-  def restore_params(self, step: int) -> Any:
-    """Restores the parameters alone, as NumPy arrays, at a step.
+  def restore_params(self, step: int, placements: Any = None) -> Any:
+    """Restores the parameters alone at a step.
 
     Any process may, on its own: it waits for no other.
+
+    Args:
+      step: Which one.
+      placements: A tree of shardings on devices of this process, each of which
+        then reads its own part; None for NumPy arrays.
 
     Raises:
       ArtifactError: If the step has no checkpoint.
@@ -143,11 +148,7 @@ class Checkpoints:
       folder,
       args=ocp.args.PyTreeRestore(
         item={"params": tree},
-        restore_args={
-          "params": jax.tree.map(
-            lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree
-          )
-        },
+        restore_args={"params": _restore_args(tree, placements)},
         partial_restore=True,
       ),
     )["params"]
@@ -159,6 +160,18 @@ class Checkpoints:
   def close(self) -> None:
     """Waits, then releases the manager's threads."""
     self._manager.close()
+
+
+def _restore_args(tree: Any, placements: Any) -> Any:
+  if placements is None:
+    return jax.tree.map(
+      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree
+    )
+  return jax.tree.map(
+    lambda _, placement: ocp.ArrayRestoreArgs(sharding=placement),
+    tree,
+    placements,
+  )
 
 
 def _lone_checkpointer() -> ocp.Checkpointer:

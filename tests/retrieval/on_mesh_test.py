@@ -15,3 +15,10 @@ def test_spread_parameters_find_what_whole_ones_find(on_eight_devices):
   for name, found in report.items():
     assert found["same"], name
     assert found["furthest"] < 1e-4, name
+
+
+def test_a_model_is_read_in_parts_and_searched_with(on_eight_devices):
+  found = on_eight_devices(HERE / "mesh_load.py")
+  assert found["same"] and found["furthest"] < 1e-4
+  assert found["as placed"]
+  assert found["head"] == [[16, 32], [4, 16]]

@@ -3,6 +3,7 @@
 import functools
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from genret.tasks import mixtures
 from genret.tasks.retrieval import LabelledQueries
 from genret.training.loop import LoopConfig
 from genret.training.optimizers import AdamW, Schedule
+from genret.training.partitioning import MeshShape
 
 pytestmark = pytest.mark.usefixtures("compile_once")
 CONFIG = RetrieveConfig(k=5)
@@ -83,6 +85,12 @@ def test_split_place_and_checkpoint_can_be_chosen(model, collection, tmp_path):
   run = read_trec(out)
   assert set(run) == set(collection.qrels("dev"))
   assert {len(hits) for hits in run.values()} == {3}
+
+
+def test_a_mesh_must_divide_the_devices(model, collection):
+  config = RetrieveConfig(mesh=MeshShape(model=jax.device_count() + 1))
+  with pytest.raises(ConfigError, match="cannot be split"):
+    retrieve.run(config, model, collection)
 
 
 def test_documents_of_another_collection_are_refused(
