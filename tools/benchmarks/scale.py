@@ -71,7 +71,12 @@ def commands(root: Path, documents: int) -> Iterator[tuple[str, list[str]]]:
   rung = f"{root}/ladder/all"
   yield (
     "prepare",
-    ["prepare", f"--source={root}/source", f"--out={root}/collection"],
+    [
+      "prepare",
+      "--tfds",
+      f"--source={root}/source",
+      f"--out={root}/collection",
+    ],
   )
   yield (
     "ladder",
