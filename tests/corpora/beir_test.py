@@ -33,14 +33,6 @@ def root(tmp_path):
   return folder
 
 
-def everything(source):
-  return (
-    list(source.documents()),
-    list(source.queries()),
-    {split: list(read()) for split, read in source.qrels.items()},
-  )
-
-
 EXPECTED = (
   [
     Document(docno="d1", title="Fox", text="the quick\nbrown"),
@@ -58,14 +50,14 @@ EXPECTED = (
 )
 
 
-def test_a_folder(root):
+def test_a_folder(root, everything):
   source = beir.read(root)
   assert everything(source) == EXPECTED
   assert source.name == "toy"
   assert beir.read(str(root), name="mine").name == "mine"
 
 
-def test_gzipped_files(root):
+def test_gzipped_files(root, everything):
   for path in [*root.glob("*.jsonl"), *root.glob("qrels/*.tsv")]:
     path.with_name(f"{path.name}.gz").write_bytes(
       gzip.compress(path.read_bytes())
@@ -74,7 +66,7 @@ def test_gzipped_files(root):
   assert everything(beir.read(root)) == EXPECTED
 
 
-def test_an_archive(root):
+def test_an_archive(root, everything):
   path = root.parent / "packed.tar.xz"
   with tarfile.open(path, "w:xz") as archive:
     archive.add(root, arcname="./inner")
@@ -203,7 +195,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_fault_names_file_and_line(root, fault):
+def test_every_fault_names_file_and_line(root, fault, everything):
   name, content, line, message = FAULTS[fault]
   (root / name).write_bytes(content)
   with pytest.raises(DataError) as error:

@@ -60,23 +60,6 @@ FILES = {
 }
 
 
-@pytest.fixture
-def root(tmp_path):
-  folder = tmp_path / "toy"
-  folder.mkdir()
-  for name, content in FILES.items():
-    (folder / name).write_bytes(content)
-  return folder
-
-
-def everything(source):
-  return (
-    list(source.documents()),
-    list(source.queries()),
-    {split: list(read()) for split, read in source.qrels.items()},
-  )
-
-
 EXPECTED = (
   [
     Document(
@@ -102,7 +85,7 @@ EXPECTED = (
 )
 
 
-def test_a_folder(root):
+def test_a_folder(root, everything):
   source = kilt.read(root)
   assert everything(source) == EXPECTED
   assert source.name == "toy"
@@ -113,7 +96,7 @@ def test_a_folder(root):
   ]
 
 
-def test_gzipped_files(root):
+def test_gzipped_files(root, everything):
   for path in root.iterdir():
     path.with_name(f"{path.name}.gz").write_bytes(
       gzip.compress(path.read_bytes())
@@ -122,7 +105,7 @@ def test_gzipped_files(root):
   assert everything(kilt.read(root)) == EXPECTED
 
 
-def test_an_archive(root):
+def test_an_archive(root, everything):
   path = root.parent / "packed.tar.gz"
   with tarfile.open(path, "w:gz") as archive:
     archive.add(root, arcname="inner")
@@ -191,7 +174,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_fault_names_file_and_line(root, fault):
+def test_every_fault_names_file_and_line(root, fault, everything):
   which, content, line, message = FAULTS[fault]
   path = root / list(FILES)[which]
   path.write_bytes(content)
@@ -201,7 +184,7 @@ def test_every_fault_names_file_and_line(root, fault):
   everything(kilt.read(root, on_error="skip"))  # goes through
 
 
-def test_what_is_skipped_is_counted(root):
+def test_what_is_skipped_is_counted(root, everything):
   (root / "nq-train-kilt.jsonl").write_bytes(
     TRAIN + b"[]\n" + query([{"provenance": [{"wikipedia_id": "1"}]}])
   )

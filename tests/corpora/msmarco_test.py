@@ -21,23 +21,6 @@ FILES = {
 }
 
 
-@pytest.fixture
-def root(tmp_path):
-  folder = tmp_path / "toy"
-  folder.mkdir()
-  for name, content in FILES.items():
-    (folder / name).write_bytes(content)
-  return folder
-
-
-def everything(source):
-  return (
-    list(source.documents()),
-    list(source.queries()),
-    {split: list(read()) for split, read in source.qrels.items()},
-  )
-
-
 EXPECTED = (
   [
     Document(docno="0", title="", text="The first passage."),
@@ -59,19 +42,19 @@ EXPECTED = (
 )
 
 
-def test_a_folder(root):
+def test_a_folder(root, everything):
   source = msmarco.read(root)
   assert everything(source) == EXPECTED
   assert source.name == "toy"
 
 
-def test_the_small_queries_are_read_where_there_is_no_whole(root):
+def test_the_small_queries_are_read_where_there_is_no_whole(root, everything):
   (root / "queries.dev.tsv").unlink()
   _, queries, _ = everything(msmarco.read(root))
   assert [q.query_id for q in queries] == ["20", "10", "11"]
 
 
-def test_gzipped_and_packed(root):
+def test_gzipped_and_packed(root, everything):
   path = root / "collection.tsv"
   (root / "collection.tsv.gz").write_bytes(gzip.compress(path.read_bytes()))
   path.unlink()
@@ -151,7 +134,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_fault_names_file_and_line(root, fault):
+def test_every_fault_names_file_and_line(root, fault, everything):
   name, content, line, message = FAULTS[fault]
   (root / name).write_bytes(content)
   with pytest.raises(DataError) as error:
