@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 import jax
-import mesh_searches as searches
 import optax
 
 from genret.decoding.trie import Trie
@@ -22,7 +21,7 @@ from genret.training.partitioning import MeshShape
 from genret.training.step import Program
 
 
-def lay_out(folder: Path) -> None:
+def lay_out(folder: Path, searches) -> None:
   docids = searches.table("atomic")
   docids.save(folder / model_folder.DOCIDS)
   Trie.build(docids.codes, docids.vocab_size).save(folder / model_folder.TRIE)
@@ -46,9 +45,11 @@ def lay_out(folder: Path) -> None:
 
 
 def main():
+  import mesh_searches as searches  # beside this script, which pytest is not
+
   with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
-    lay_out(folder)
+    lay_out(folder, searches)
     shape = MeshShape(model=2, fully_sharded=True)
     spec = model_folder.ModelSpec.load(folder)
     placed = on_mesh.placements(spec.model, shape, shape.build())
