@@ -4,7 +4,8 @@ All split the same vectors by k = 10 until a cluster holds at most 100. The
 peers recurse in the same way, one `fit` a cluster: `faiss.Kmeans` with its 25
 iterations, once on its default sample of 256 points a centroid and once on
 all points, and `MiniBatchKMeans` with its own defaults. genret runs with its
-own defaults too, compilation included.
+own defaults too, twice: the first tree of a process compiles a program, later
+ones do not. Both are held to the targets.
 
 The error is the sum over the leaves of squared distances to the leaf's mean.
 Since finer leaves have a lower one, their number stands beside it, and so
@@ -23,9 +24,11 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import reporting
 import watching
@@ -34,6 +37,7 @@ K = 10
 LEAF = 100
 DIM = 384
 SEED = 0
+OURS = ("genret, compiling", "genret, compiled")
 ITERATIONS = 25  # of faiss, which are its default
 MEMORY = 4.0  # GiB
 PACKAGES = ("genret", "jax", "numpy", "faiss-cpu", "scikit-learn")
@@ -84,8 +88,11 @@ def main() -> None:
 def compare(count: int) -> Iterator[reporting.Check]:
   """Measures all on the same vectors in memory."""
   vectors = np.concatenate(list(mixture(count)))
-  found = {"genret": measured(vectors, ours(vectors))}
-  print(f"genret {found['genret']}", file=sys.stderr, flush=True)
+  jax.block_until_ready(jnp.zeros(1))  # a library being loaded, like faiss
+  found = {}
+  for name in OURS:
+    found[name] = measured(vectors, ours(vectors))
+    print(f"{name} {found[name]}", file=sys.stderr, flush=True)
   targets = {
     "faiss, 256 points a centroid": (lambda: faiss_split(256), 2.5),
     "faiss, all points": (lambda: faiss_split(count), 2.5),
@@ -102,7 +109,7 @@ def compare(count: int) -> Iterator[reporting.Check]:
     yield from figures(name, tree)
   for name, (_, bound) in targets.items():
     if name in found:
-      yield from against(name, found[name], found["genret"], bound)
+      yield from against(name, found[name], found, bound)
 
 
 def figures(name: str, tree: Tree) -> Iterator[reporting.Check]:
@@ -121,12 +128,17 @@ def figures(name: str, tree: Tree) -> Iterator[reporting.Check]:
 
 
 def against(
-  name: str, tree: Tree, ours: Tree, bound: float
+  name: str, tree: Tree, found: Mapping[str, Tree], bound: float
 ) -> Iterator[reporting.Check]:
-  """Holds our tree to a peer's."""
-  yield reporting.at_least(
-    f"{name} / genret, time", tree.seconds / ours.seconds, bound, unit="times"
-  )
+  """Holds our trees to a peer's."""
+  for ours in OURS:
+    yield reporting.at_least(
+      f"{name} / {ours}, time",
+      tree.seconds / found[ours].seconds,
+      bound,
+      unit="times",
+    )
+  ours = found[OURS[0]]
   for what, ratio in (
     ("error", ours.error / tree.error),
     ("error of the root", ours.root_error / tree.root_error),
