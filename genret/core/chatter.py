@@ -12,6 +12,8 @@ TENSORFLOW = re.compile(
   rb"WARNING: All log messages before absl::InitializeLog"
   rb"|[IWE]\d{4} [\d:. ]+\d+ (port|cudart_stub|cuda_\w+|cpu_feature_guard)\.cc:"
 )
+# What Apache Beam says, when it is imported, of a client for Google's storage.
+BEAM = re.compile(rb"WARNING:root:apitools not found")
 
 
 @contextlib.contextmanager

@@ -320,11 +320,12 @@ def _write_with_beam(
 ) -> None:
   """Has a runner's workers write the shards of the documents."""
   try:
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import (
-      PipelineOptions,
-      StandardOptions,
-    )
+    with chatter.without(chatter.BEAM):
+      import apache_beam as beam
+      from apache_beam.options.pipeline_options import (
+        PipelineOptions,
+        StandardOptions,
+      )
   except ImportError as error:
     raise ConfigError(
       "Writing with Beam needs the package apache-beam, which is not "

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from genret.core import artifacts, atomic
+from genret.core import artifacts, atomic, chatter
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError
 from genret.tasks import example_store, mixtures, serialised
@@ -306,8 +306,9 @@ def check_options(pipeline_options: Sequence[str]) -> tuple[Any, Any]:
     ConfigError: Beam is not installed, or no runner is named.
   """
   try:
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
+    with chatter.without(chatter.BEAM):
+      import apache_beam as beam
+      from apache_beam.options.pipeline_options import PipelineOptions
   except ImportError as error:
     raise ConfigError(
       "Caching for seqio needs Apache Beam, which is not installed: "

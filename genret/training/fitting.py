@@ -108,7 +108,7 @@ class Step:
     try:
       ways = split.sizes["data"] * split.accumulate
     except ConfigError as error:
-      return str(error)
+      return str(error).removesuffix(".")
     if self.batch_size % ways:
       return (
         f"a batch of {self.batch_size} rows cannot be taken in"
