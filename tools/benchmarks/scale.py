@@ -71,12 +71,7 @@ def commands(root: Path, documents: int) -> Iterator[tuple[str, list[str]]]:
   rung = f"{root}/ladder/all"
   yield (
     "prepare",
-    [
-      "prepare",
-      "--tfds",
-      f"--source={root}/source",
-      f"--out={root}/collection",
-    ],
+    ["prepare", f"--source={root}/source", f"--out={root}/collection"],
   )
   yield (
     "ladder",
