@@ -50,6 +50,12 @@ class Recipe:
     object.__setattr__(self, "arguments", canonical(self.arguments))
     object.__setattr__(self, "inputs", canonical(self.inputs))
 
+  @property
+  def key(self) -> str:
+    """Sixteen digits that name where work on it is kept."""
+    text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Manifest(Recipe):
@@ -295,13 +301,11 @@ def writing(path: Path) -> Iterator[TextIO]:
   """Opens a text file that takes its name only when wholly written."""
   path = Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  with atomic.temporary(path) as draft:
-    with open(draft, "w", encoding="utf-8", newline="\n") as file:
-      yield file
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(draft, path)
-  atomic.flush_folder(path.parent)
+  with (
+    atomic.replacing(path) as draft,
+    open(draft, "w", encoding="utf-8", newline="\n") as file,
+  ):
+    yield file
 
 
 def write_text(path: Path, text: str) -> None:

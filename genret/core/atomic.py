@@ -37,6 +37,23 @@ def temporary(path: Path) -> Iterator[Path]:
     _active.discard(str(draft))
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+  """Gives a file its name once it is whole and on disk.
+
+  Args:
+    path: the final name; what stands there stays until then.
+
+  Yields:
+    A path in the same folder, to write the file to.
+  """
+  with temporary(path) as draft:
+    yield draft
+    flush_file(draft)
+    os.replace(draft, path)
+  flush_folder(Path(path).parent)
+
+
 def fill(folder: Path, make: Callable[[Path], object]) -> None:
   """Makes a folder that takes its name when whole; leaves one that stands.
 

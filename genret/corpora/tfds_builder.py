@@ -18,14 +18,13 @@ import contextlib
 import dataclasses
 import functools
 import os
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from tqdm import tqdm
 
-from genret.core import artifacts, atomic, chatter
+from genret.core import artifacts, atomic, chatter, watching
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError, suggest
 from genret.corpora import tfds_parts
@@ -219,26 +218,14 @@ def _progress(part: Part) -> tqdm:
   )
 
 
-@contextlib.contextmanager
-def _watched(part: Part, out: Path) -> Iterator[None]:
+def _watched(part: Part, out: Path) -> contextlib.AbstractContextManager[None]:
   """Shows how far a part is that others write, by the shards that stand."""
-  done = threading.Event()
 
-  def watch() -> None:
-    with _progress(part) as progress:
-      while not done.wait(1):
-        stand = [
-          i for i in range(part.num_shards) if part.path(out, i).exists()
-        ]
-        progress.update(sum(len(part.shard(i)) for i in stand) - progress.n)
+  def done() -> int:
+    stand = [i for i in range(part.num_shards) if part.path(out, i).exists()]
+    return sum(len(part.shard(i)) for i in stand)
 
-  thread = threading.Thread(target=watch, daemon=True)
-  thread.start()
-  try:
-    yield
-  finally:
-    done.set()
-    thread.join()
+  return watching.watched(done, _progress(part))
 
 
 def _write_shard(part: Part, out: Path, number: int) -> None:
@@ -246,13 +233,12 @@ def _write_shard(part: Part, out: Path, number: int) -> None:
   if path.exists():
     return
   path.parent.mkdir(parents=True, exist_ok=True)
-  with atomic.temporary(path) as draft:
-    with tf.io.TFRecordWriter(str(draft)) as writer:
-      for example in part.examples(part.shard(number)):
-        writer.write(serialised(example))
-    with open(draft, "rb") as file:
-      os.fsync(file.fileno())
-    os.replace(draft, path)
+  with (
+    atomic.replacing(path) as draft,
+    tf.io.TFRecordWriter(str(draft)) as writer,
+  ):
+    for example in part.examples(part.shard(number)):
+      writer.write(serialised(example))
 
 
 def serialised(example: Example) -> bytes:

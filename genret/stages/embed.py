@@ -1,10 +1,7 @@
 """The embed stage: a collection's documents as vectors."""
 
 import dataclasses
-import hashlib
 import itertools
-import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from genret.core import artifacts
+from genret.core import artifacts, atomic
 from genret.core.collection import Collection
 from genret.core.docnos import Docnos
 from genret.core.errors import ConfigError, DataError
@@ -181,12 +178,8 @@ def _encoded(
 
 def _write_block(path: Path, vectors: np.ndarray) -> None:
   """Writes a block so that its name stands for a whole file."""
-  draft = path.with_suffix(f".{os.getpid()}.tmp")
-  with open(draft, "wb") as file:
+  with atomic.replacing(path) as draft, open(draft, "wb") as file:
     np.save(file, vectors)
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(draft, path)
 
 
 def _assemble(
@@ -234,9 +227,7 @@ def _refuse_zeros(block: np.ndarray, first: int, dtype: str) -> None:
 
 def _working_folder(out: Path, recipe: artifacts.Recipe) -> Path:
   """Names the folder of this recipe's blocks, beside the artifact."""
-  text = json.dumps(dataclasses.asdict(recipe), sort_keys=True)
-  key = hashlib.sha256(text.encode()).hexdigest()[:16]
-  return out.with_name(f".{out.name}.blocks-{key}")
+  return out.with_name(f".{out.name}.blocks-{recipe.key}")
 
 
 def _remove_working(out: Path) -> None:

@@ -10,8 +10,6 @@ Nothing here imports TensorFlow.
 """
 
 import contextlib
-import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,8 +64,7 @@ def stored(
     ConfigError: there is none.
   """
   recipe = _recipe(config, collection, input_length=input_length)
-  text = json.dumps(dataclasses.asdict(recipe), sort_keys=True)
-  name = f"{recipe.arguments['task']}-{_digest(text)}"
+  name = f"{recipe.arguments['task']}-{recipe.key}"
   folder = Path(cache_dir) / EXAMPLES / name
   if artifacts.existing(folder, recipe) is None:
     with artifacts.building(folder, recipe) as draft:
@@ -160,10 +157,6 @@ def _recipe(
     inputs={"collection": collection.identity},
     format_version=FORMAT_VERSION,
   )
-
-
-def _digest(text: str) -> str:
-  return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _append(

@@ -3,6 +3,7 @@
 Nothing here imports TensorFlow.
 """
 
+import abc
 import dataclasses
 import itertools
 import math
@@ -143,7 +144,7 @@ class Texts:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TaskConfig:
+class TaskConfig(abc.ABC):
   """What a task reads, and its share of a mixture.
 
   Attributes:
@@ -181,9 +182,9 @@ class TaskConfig:
     """The split of the collection whose examples these are."""
     return "train"
 
+  @abc.abstractmethod
   def texts(self, collection: Collection) -> Iterator[Texts]:
     """Yields blocks of the texts that inputs are made of, in order."""
-    raise NotImplementedError
 
   def inputs(
     self, rows: Iterable[tuple[int, Sequence[int]]]

@@ -9,16 +9,14 @@ a worker takes a whole shard from mapped arrays.
 import contextlib
 import dataclasses
 import functools
-import os
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from genret.core import artifacts, atomic, chatter
+from genret.core import artifacts, atomic, chatter, watching
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError
 from genret.tasks import example_store, mixtures, serialised
@@ -139,13 +137,13 @@ def write_shard(job: Job, shard: int) -> dict[str, int]:
   if job.path(shard).exists():
     return total(_count(chunk, table) for chunk in chunks)
   counts = []
-  with atomic.temporary(job.path(shard)) as draft:
-    with tf.io.TFRecordWriter(str(draft)) as writer:
-      for chunk in chunks:
-        _write_records(writer, serialised.records(chunk, table.codes))
-        counts.append(_count(chunk, table))
-    atomic.flush_file(draft)  # a name that outlives its bytes is never redone
-    os.replace(draft, job.path(shard))
+  with (
+    atomic.replacing(job.path(shard)) as draft,
+    tf.io.TFRecordWriter(str(draft)) as writer,
+  ):
+    for chunk in chunks:
+      _write_records(writer, serialised.records(chunk, table.codes))
+      counts.append(_count(chunk, table))
   return total(counts)
 
 
@@ -268,29 +266,15 @@ def _remove_others(job: Job) -> None:
       path.unlink()
 
 
-@contextlib.contextmanager
-def _progress(job: Job, label: str) -> Iterator[None]:
+def _progress(job: Job, label: str) -> contextlib.AbstractContextManager[None]:
   """Shows how many shards there are; whichever workers write them."""
-  ended = threading.Event()
-
-  def watch():
-    with tqdm(
-      total=job.num_shards, desc=f"cache {label}", unit=" shards", delay=2
-    ) as bar:
-      while True:
-        last = ended.wait(1)
-        there = Path(job.out).glob(f"{job.split}.tfrecord-*")
-        bar.update(sum(1 for _ in there) - bar.n)
-        if last:
-          return
-
-  watcher = threading.Thread(target=watch, daemon=True)
-  watcher.start()
-  try:
-    yield
-  finally:
-    ended.set()
-    watcher.join()
+  there = f"{job.split}.tfrecord-*"
+  bar = tqdm(
+    total=job.num_shards, desc=f"cache {label}", unit=" shards", delay=2
+  )
+  return watching.watched(
+    lambda: sum(1 for _ in Path(job.out).glob(there)), bar
+  )
 
 
 def check_options(pipeline_options: Sequence[str]) -> tuple[Any, Any]:

@@ -6,11 +6,11 @@ from genret.core.text import Tokenizer
 from genret.tasks.examples import (
   BLOCK_TEXTS,
   Examples,
-  TaskConfig,
   Texts,
   encode_texts,
   in_blocks,
 )
+from genret.tasks.indexing import FirstP
 
 
 def test_inputs_are_cut_as_t5_does_and_counted():
@@ -42,7 +42,7 @@ def test_many_texts_keep_their_keys():
 @pytest.mark.parametrize("rate", [0, -1.0, float("nan"), float("inf"), "1"])
 def test_wrong_rates_are_refused(rate):
   with pytest.raises(ConfigError, match="'task': rate must be a number over"):
-    TaskConfig(rate=rate)
+    FirstP(rate=rate, name="task")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_wrong_rates_are_refused(rate):
 )
 def test_wrong_dropout_is_refused(dropout):
   with pytest.raises(ConfigError, match="token_dropout must be two shares"):
-    TaskConfig(rate=1.0, token_dropout=dropout)
+    FirstP(rate=1.0, token_dropout=dropout)
 
 
 def test_blocks_are_put_end_to_end():
