@@ -113,20 +113,22 @@ class _MiniLM:
 
   def __init__(self, folder: Path, max_length: int):
     load_file, tokenizer_class = _readers()
-    import jax.numpy as jnp
+    import jax
 
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    weights = load_file(folder / "model.safetensors")
-    self._weights = {
-      name: jnp.asarray(value)
-      for name, value in weights.items()
-      if np.issubdtype(value.dtype, np.floating)
-    }
-    self._shape = {
-      "num_layers": config["num_hidden_layers"],
-      "num_heads": config["num_attention_heads"],
-    }
-    self._dim = config["hidden_size"]
+    from genret.embeddings import bert
+
+    shape = json.loads((folder / "config.json").read_text("utf-8"))
+    weights = bert.from_names(load_file(folder / "model.safetensors"))
+    self._params = jax.device_put(weights)
+    self._config = bert.BertConfig(
+      vocab_size=shape["vocab_size"],
+      emb_dim=shape["hidden_size"],
+      num_layers=shape["num_hidden_layers"],
+      num_heads=shape["num_attention_heads"],
+      mlp_dim=shape["intermediate_size"],
+      max_positions=shape["max_position_embeddings"],
+      norm_epsilon=shape["layer_norm_eps"],
+    )
     self._max_length = max_length
     self._tokenizer = tokenizer_class.from_file(str(folder / "tokenizer.json"))
     self._tokenizer.enable_truncation(max_length)
@@ -138,10 +140,10 @@ class _MiniLM:
 
     encodings = self._tokenizer.encode_batch(list(texts))
     rows = [encoding.ids for encoding in encodings]
-    vectors = np.zeros((len(rows), self._dim), np.float32)
+    vectors = np.zeros((len(rows), self._config.emb_dim), np.float32)
     for members in batches([len(row) for row in rows]):
       tokens = self._padded([rows[i] for i in members])
-      out = bert.sentence_vectors(self._weights, tokens, **self._shape)
+      out = bert.sentence_vectors(self._params, tokens, config=self._config)
       vectors[members] = np.asarray(out)[: len(members)]
     return vectors
 

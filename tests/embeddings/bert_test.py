@@ -3,9 +3,18 @@ import math
 import numpy as np
 import pytest
 
+from genret.core.errors import ConfigError
 from genret.embeddings import bert
 
 D, HEADS, LAYERS, INNER = 4, 2, 2, 6
+CONFIG = bert.BertConfig(
+  vocab_size=11,
+  emb_dim=D,
+  num_layers=LAYERS,
+  num_heads=HEADS,
+  mlp_dim=INNER,
+  max_positions=8,
+)
 
 
 def random_weights(seed=0):
@@ -97,7 +106,7 @@ def encoded():
   tokens[1, :2] = [2, 7]
   tokens[2, :1] = [8]
   vectors = bert.sentence_vectors(
-    weights, tokens, num_layers=LAYERS, num_heads=HEADS
+    bert.from_names(weights), tokens, config=CONFIG
   )
   return weights, tokens, np.asarray(vectors)
 
@@ -113,3 +122,106 @@ def test_vectors_are_of_length_one_but_for_empty_rows(encoded):
   _, _, vectors = encoded
   lengths = np.linalg.norm(vectors, axis=1)
   np.testing.assert_allclose(lengths, [1, 1, 1, 0], atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def tree():
+  return bert.from_names(random_weights())
+
+
+def test_layers_go_on_where_others_stopped(tree):
+  tokens = np.array([[3, 1, 4, 0]])
+  mask = bert.key_mask(tokens)
+  x = bert.embed(tree, tokens, config=CONFIG)
+  whole = bert.states(tree, x, mask=mask, config=CONFIG)
+  half = bert.states(tree, x, mask=mask, config=CONFIG, last=1)
+  rest = bert.states(tree, half, mask=mask, config=CONFIG, first=1)
+  np.testing.assert_array_equal(rest, whole)
+
+
+def test_texts_of_a_packed_row_do_not_see_each_other(tree):
+  """Each has the states that it has in a row of its own."""
+  packed = np.array([[3, 1, 4, 2, 7, 0]])
+  segments = np.array([[1, 1, 1, 2, 2, 0]])
+  positions = np.array([[0, 1, 2, 0, 1, 0]])
+  x = bert.embed(tree, packed, config=CONFIG, positions=positions)
+  mask = bert.segment_mask(segments)
+  together = bert.states(tree, x, mask=mask, config=CONFIG)[0]
+  for start, stop in ((0, 3), (3, 5)):
+    alone = packed[:, start:stop]
+    x = bert.embed(tree, alone, config=CONFIG)
+    mask = bert.key_mask(alone)
+    expected = bert.states(tree, x, mask=mask, config=CONFIG)[0]
+    np.testing.assert_allclose(together[start:stop], expected, atol=1e-5)
+
+
+def test_joined_kernels_compute_the_same(tree):
+  attention = tree["layers_0"]["attention"]
+  parts = [attention[name] for name in bert.JOINED.split("+")]
+  joined = {
+    leaf: np.concatenate([part[leaf] for part in parts], axis=-1)
+    for leaf in ("kernel", "bias")
+  }
+  fused = {bert.JOINED: joined, "out": attention["out"]}
+  tokens = np.array([[3, 1, 4, 0]])
+  x = bert.embed(tree, tokens, config=CONFIG)
+  mask = bert.key_mask(tokens)
+  ours = bert.layer(
+    tree["layers_0"] | {"attention": fused}, x, mask=mask, config=CONFIG
+  )
+  apart = bert.layer(tree["layers_0"], x, mask=mask, config=CONFIG)
+  np.testing.assert_allclose(ours, apart, atol=1e-6)
+
+
+def test_bfloat16_is_near_float32(tree):
+  tokens = np.array([[3, 1, 4, 1]])
+  mask = bert.key_mask(tokens)
+  near, exact = (
+    bert.states(
+      tree,
+      bert.embed(tree, tokens, config=CONFIG, dtype=dtype),
+      mask=mask,
+      config=CONFIG,
+    )
+    for dtype in ("bfloat16", "float32")
+  )
+  assert near.dtype == "bfloat16"
+  np.testing.assert_allclose(near.astype("float32"), exact, atol=0.2)
+
+
+def test_dropout_is_asked_at_three_places_a_layer(tree):
+  asked = []
+
+  def drop(x, site):
+    asked.append((site, x.shape))
+    return x
+
+  tokens = np.array([[3, 1, 4]])
+  x = bert.embed(tree, tokens, config=CONFIG)
+  bert.layer(
+    tree["layers_0"],
+    x,
+    mask=bert.key_mask(tokens),
+    config=CONFIG,
+    means=bert.Means(drop=drop),
+  )
+  assert asked == [(0, (1, HEADS, 3, 3)), (1, (1, 3, D)), (2, (1, 3, D))]
+
+
+def test_a_missing_array_is_named():
+  weights = random_weights()
+  del weights["encoder.layer.1.attention.self.key.bias"]
+  with pytest.raises(
+    ConfigError, match=r"layer\.1\.attention\.self\.key\.bias"
+  ):
+    bert.from_names(weights)
+
+
+def test_texts_longer_than_there_are_positions_are_refused(tree):
+  with pytest.raises(ConfigError, match="9 tokens .* 8 positions"):
+    bert.embed(tree, np.ones((1, 9), int), config=CONFIG)
+
+
+def test_heads_that_do_not_divide_the_width_are_refused():
+  with pytest.raises(ConfigError, match="num_heads is 5"):
+    bert.BertConfig(num_heads=5)
