@@ -1,14 +1,48 @@
-"""T5's tokenizer without TensorFlow, and the key of a query text."""
+"""Vocabularies without TensorFlow, T5's among them; the key of a query text."""
 
+import functools
 import unicodedata
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import sentencepiece
 
-from genret.core.errors import ArtifactError, UserError
+from genret.core import token_rows
+from genret.core.errors import ArtifactError, ConfigError, suggest
+from genret.core.wordpiece import WordPiece
+
+
+class Vocabulary(Protocol):
+  """Turns the texts that a model reads into ids.
+
+  Attributes:
+    name: what `vocabulary` opens it by.
+    start_ids: with which every row begins.
+    end_id: with which every row ends.
+    pad_id: fills rows up.
+    vocab_size: ids are below it.
+  """
+
+  name: str
+  start_ids: tuple[int, ...]
+  end_id: int
+  pad_id: int
+  vocab_size: int
+
+  def encode(
+    self, texts: Sequence[str], *, max_length: int, eos: bool = True
+  ) -> list[list[int]]:
+    """Turns B texts into rows of at most `max_length` ids.
+
+    Rows have start and end ids, and are cut before the end; without `eos`
+    they are the text's ids alone.
+    """
+
+  def pad(self, rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
+    """Puts B rows of at most `length` ids into an array, int32 [B, L]."""
 
 
 class Tokenizer:
@@ -28,9 +62,11 @@ class Tokenizer:
     model_path: a SentencePiece model, or None for the one shipped here.
   """
 
+  name = "t5"
   pad_id = 0
-  eos_id = 1
+  eos_id = end_id = 1
   unk_id = 2
+  start_ids = ()
   vocab_size = 32_128
 
   def __init__(self, model_path: Path | None = None):
@@ -50,10 +86,7 @@ class Tokenizer:
     Returns:
       B rows of ids, each as long as its text needs.
     """
-    if isinstance(texts, str):
-      raise UserError("encode() takes a list of texts; one string came.")
-    if max_length < 1:
-      raise UserError(f"max_length must be at least 1; {max_length} came.")
+    token_rows.check(texts, max_length, least=int(eos))
     room = max_length - int(eos)
     tail = [self.eos_id] if eos else []
     rows = self._pieces.encode(list(texts), out_type=int)
@@ -69,12 +102,7 @@ class Tokenizer:
     Returns:
       int32 [B, L].
     """
-    out = np.full((len(rows), length), self.pad_id, np.int32)  # [B, L]
-    for i, row in enumerate(rows):
-      if len(row) > length:
-        raise UserError(f"Row {i} has {len(row)} ids; {length} fit.")
-      out[i, : len(row)] = row
-    return out
+    return token_rows.pad(rows, length, pad_id=self.pad_id)
 
   def decode(self, ids: Iterable[int]) -> str:
     """Turns ids back into text, up to the first EOS, without pads."""
@@ -85,6 +113,32 @@ class Tokenizer:
       if i != self.pad_id:
         pieces.append(i if i < self._pieces.GetPieceSize() else self.unk_id)
     return self._pieces.decode(pieces)
+
+
+_VOCABULARIES = {made.name: made for made in (Tokenizer, WordPiece)}
+
+
+@functools.cache
+def vocabulary(name: str) -> Vocabulary:
+  """Opens a vocabulary, once in a process.
+
+  >>> vocabulary("t5").encode(["a house"], max_length=8)
+  [[3, 9, 629, 1]]
+
+  Args:
+    name: "t5", or "bert_uncased", BERT's.
+
+  Returns:
+    The vocabulary.
+
+  Raises:
+    ConfigError: there is none of that name, or what reads it is not
+      installed.
+  """
+  if name not in _VOCABULARIES:
+    hint = suggest(name, _VOCABULARIES)
+    raise ConfigError(f"There is no vocabulary {name!r}.{hint}")
+  return _VOCABULARIES[name]()
 
 
 def normalise_query(text: str) -> str:

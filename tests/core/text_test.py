@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genret.core.errors import ArtifactError, UserError
+from genret.core import text
+from genret.core.errors import ArtifactError, ConfigError, UserError
 from genret.core.text import Tokenizer, normalise_query
 
 SENTENCE = "translate English to German: The house is wonderful."
@@ -69,8 +70,8 @@ def test_a_model_of_ones_own(tmp_path, tokenizer):
 
 @settings(deadline=None, max_examples=50)
 @given(st.text())
-def test_normalising_twice_changes_nothing(text):
-  once = normalise_query(text)
+def test_normalising_twice_changes_nothing(written):
+  once = normalise_query(written)
   assert normalise_query(once) == once
 
 
@@ -89,3 +90,24 @@ def test_texts_that_count_as_the_same(one, other):
 
 def test_punctuation_tells_queries_apart():
   assert normalise_query("us") != normalise_query("u.s.")
+
+
+def test_vocabularies_are_opened_once_by_name():
+  assert text.vocabulary("t5") is text.vocabulary("t5")
+  assert text.vocabulary("t5").name == "t5"
+  with pytest.raises(ConfigError, match="Did you mean 'bert_uncased'"):
+    text.vocabulary("bert_uncase")
+
+
+@pytest.mark.parametrize("name", ["t5", "bert_uncased"])
+def test_rows_are_start_ids_the_texts_own_and_the_end(name):
+  if name == "bert_uncased":
+    pytest.importorskip("tokenizers")
+  vocabulary = text.vocabulary(name)
+  assert vocabulary.name == name
+  [bare] = vocabulary.encode([SENTENCE], max_length=64, eos=False)
+  [whole] = vocabulary.encode([SENTENCE], max_length=64)
+  assert whole == [*vocabulary.start_ids, *bare, vocabulary.end_id]
+  assert max(whole) < vocabulary.vocab_size
+  padded = vocabulary.pad([whole], len(whole) + 1)
+  assert padded[0, -1] == vocabulary.pad_id
