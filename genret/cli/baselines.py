@@ -7,11 +7,14 @@ COMMAND = StageCommand(
   stage="genret.stages.baselines",
   description="""\
 Searches the queries of a prepared collection with BM25 (as is, tuned on dev,
-and with training queries appended to their documents) and with a bag-of-
-subwords softmax over documents. Each row is a folder with run.trec and
-settings.json.""",
+and with training queries appended to their documents), with a bag-of-subwords
+softmax over documents and, if asked, by the vectors of a sentence encoder. Each
+row is a folder with run.trec and settings.json.""",
   example="""\
-  genret baselines --collection=data/squad --out=data/squad-baselines""",
+  genret baselines --collection=data/squad --out=data/squad-baselines
+  genret baselines --collection=data/squad --out=data/squad-baselines \\
+    --gin.DENSE='@embed.EmbedConfig()' \\
+    --gin.EmbedConfig.vectors=data/squad-vectors""",
   flags=(
     Flag(name="collection", help="a folder of genret prepare"),
     Flag(name="out", help="the folder of the rows"),

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from genret.core import artifacts, runs
 from genret.core.collection import Collection, Positive
 from genret.core.errors import UserError
+from genret.embeddings.store import EmbeddingStore
 from genret.evaluation import measures
 from genret.evaluation.selection import refuse_test, select
 from genret.retrieval import bm25
@@ -19,11 +21,16 @@ from genret.retrieval.bag_of_subwords import (
   BagOfSubwordsConfig,
 )
 from genret.retrieval.bm25 import BM25, Bm25Config
+from genret.retrieval.dense import Dense
 from genret.retrieval.searcher import Searcher
+from genret.stages import embed
+from genret.stages.described import described
+from genret.stages.embed import EmbedConfig
 
 STAGE = "baselines"
 RUN = "run.trec"
 SETTINGS = "settings.json"
+VECTORS = "vectors"  # of the documents, for row `dense`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,9 @@ class BaselinesConfig:
     bm25_expanded: Whether there is a row `bm25_expanded`: training queries are
       appended to the documents that answer them.
     bag_of_subwords: Settings of row `bag_of_subwords`; None: no such row.
+    dense: Row `dense`, exact search by the cosine of vectors: where the
+      documents' come from, and the encoder of the queries, which must be that
+      of the documents; None: no such row.
     train_split: Whose queries are trained on.
     dev_split: Whose queries settings are chosen on; never `test`.
     dev_measure: What they are chosen by; higher is better.
@@ -70,6 +80,7 @@ class BaselinesConfig:
   bm25_grid: Bm25Grid | None = Bm25Grid()
   bm25_expanded: bool = True
   bag_of_subwords: BagOfSubwordsConfig | None = BagOfSubwordsConfig()
+  dense: EmbedConfig | None = None
   train_split: str = "train"
   dev_split: str = "dev"
   dev_measure: str = "RR@10"
@@ -106,7 +117,8 @@ def run(
   """Fit each baseline, search with it, and write its run.
 
   Each row is an artifact of its own, `<out>/<row>`, with the run file and
-  settings.json; one that stands already is not made again.
+  settings.json; one that stands already is not made again. Vectors of the
+  documents, for row `dense`, are an artifact beside them.
 
   Args:
     config: Which rows there are, and their settings.
@@ -122,10 +134,15 @@ def run(
     UserError: The collection has no such split, or no training queries where
       a row needs them.
   """
+  vectors = None
+  if config.dense is not None:
+    vectors = embed.run(
+      config.dense, collection, Path(out) / VECTORS, gin_text=gin_text
+    )
   paths = {}
-  for row, fit in _rows(config).items():
+  for row, fit in _rows(config, vectors).items():
     folder = Path(out) / row
-    recipe = _recipe(row, config, collection)
+    recipe = _recipe(row, config, collection, vectors=vectors)
     if artifacts.existing(folder, recipe) is None:
       fitted = fit(config, collection)
       queries = list(collection.queries(config.split))
@@ -137,7 +154,9 @@ def run(
   return paths
 
 
-def _rows(config: BaselinesConfig) -> dict[str, Fit]:
+def _rows(
+  config: BaselinesConfig, vectors: EmbeddingStore | None
+) -> dict[str, Fit]:
   rows: dict[str, Fit] = {"bm25": _fit_bm25}
   if config.bm25_grid is not None:
     rows["bm25_tuned"] = _fit_tuned
@@ -145,29 +164,44 @@ def _rows(config: BaselinesConfig) -> dict[str, Fit]:
     rows["bm25_expanded"] = _fit_expanded
   if config.bag_of_subwords is not None:
     rows["bag_of_subwords"] = _fit_bag
+  if vectors is not None:
+    rows["dense"] = partial(_fit_dense, vectors)
   return rows
 
 
 def _recipe(
-  row: str, config: BaselinesConfig, collection: Collection
+  row: str,
+  config: BaselinesConfig,
+  collection: Collection,
+  *,
+  vectors: EmbeddingStore | None,
 ) -> artifacts.Recipe:
   """Say what a row depends on, and leave out what it does not."""
+  asked = {"row": row, "split": config.split, "k": config.k}
+  inputs = {"collection": collection.identity}
+  if row == "dense":
+    return artifacts.Recipe(
+      stage=STAGE,
+      arguments={**asked, "encoder": described(config.dense.encoder)},
+      seed=_DENSE_SEED,
+      inputs={**inputs, "vectors": vectors.identity},
+    )
   names = {
     "bm25": ("bm25",),
     "bm25_tuned": ("bm25", "bm25_grid", *_DEV),
     "bm25_expanded": ("bm25", "train_split", "relevance"),
     "bag_of_subwords": ("bag_of_subwords", "train_split", *_DEV),
   }[row]
-  arguments = {n: getattr(config, n) for n in ("split", "k", *names)}
   return artifacts.Recipe(
     stage=STAGE,
-    arguments={"row": row, **arguments},
+    arguments={**asked, **{n: getattr(config, n) for n in names}},
     seed=getattr(config, names[0]).seed,
-    inputs={"collection": collection.identity},
+    inputs=inputs,
   )
 
 
 _DEV = ("dev_split", "dev_measure", "relevance")
+_DENSE_SEED = 0  # of the order among documents of equal score
 
 
 def _fit_bm25(config: BaselinesConfig, collection: Collection) -> Fitted:
@@ -239,6 +273,20 @@ def _fit_bag(config: BaselinesConfig, collection: Collection) -> Fitted:
       "settings": _dict(config.bag_of_subwords),
       "chosen_step": searcher.chosen_step,
       "looks_at_dev": [_dict(look) for look in searcher.looks],
+    },
+  )
+
+
+def _fit_dense(
+  vectors: EmbeddingStore, config: BaselinesConfig, collection: Collection
+) -> Fitted:
+  del collection  # the vectors are of its documents: `embed.run` has looked
+  searcher = Dense(config.dense.encoder(), seed=_DENSE_SEED).fit(vectors)
+  return Fitted(
+    searcher=searcher,
+    settings={
+      "encoder": described(config.dense.encoder),
+      "vectors": vectors.identity,
     },
   )
 

@@ -1,15 +1,21 @@
+import dataclasses
+import functools
 import json
 
+import numpy as np
 import pytest
 
 from genret.core import artifacts, collection
 from genret.core.collection import Collection, Document, Query
 from genret.core.errors import ArtifactError, UserError
 from genret.core.runs import read_trec
+from genret.embeddings.store import EmbeddingStore
 from genret.retrieval.bag_of_subwords import BagOfSubwordsConfig
 from genret.retrieval.bm25 import Bm25Config
+from genret.retrieval.dense import Dense
 from genret.stages import baselines
 from genret.stages.baselines import BaselinesConfig, Bm25Grid
+from genret.stages.embed import EmbedConfig
 
 TOPICS = ["cat", "dog", "ship", "music", "river", "doctor"]
 SMALL = BagOfSubwordsConfig(
@@ -116,6 +122,56 @@ def test_rows_can_be_left_out(toy, tmp_path):
   paths = baselines.run(config, toy, tmp_path)
   assert list(paths) == ["bm25"]
   assert set(read_trec(paths["bm25"])) == {f"dev{i}" for i in range(6)}
+
+
+def letters(*, alphabet: str = "abcdefghijklmnopqrstuvwxyz"):
+  """Loads an encoder that counts letters."""
+
+  def encode(texts):
+    return np.array(
+      [
+        [1 + text.lower().count(letter) for letter in alphabet]
+        for text in texts
+      ]
+    )
+
+  return encode
+
+
+def test_a_row_of_dense_search(toy, tmp_path):
+  dense = EmbedConfig(encoder=letters, dtype="float32")
+  config = BaselinesConfig(
+    k=4,
+    bm25_grid=None,
+    bm25_expanded=False,
+    bag_of_subwords=None,
+    dense=dense,
+  )
+  paths = baselines.run(config, toy, tmp_path / "a")
+  assert list(paths) == ["bm25", "dense"]
+  store = EmbeddingStore.load(tmp_path / "a" / "vectors")
+  found = read_trec(paths["dense"])
+  expected = Dense(letters()).fit(store).search(list(toy.queries("test")), k=4)
+  assert {q: [hit.docno for hit in hits] for q, hits in found.items()} == {
+    q: [hit.docno for hit in hits] for q, hits in expected.items()
+  }
+  said = settings(tmp_path / "a", "dense")
+  assert said["encoder"]["function"].endswith("letters")
+  assert said["vectors"] == store.identity
+  # Vectors that are there are taken, and count for this row alone.
+  given = dataclasses.replace(
+    config, dense=dataclasses.replace(dense, vectors=tmp_path / "a" / "vectors")
+  )
+  again = baselines.run(given, toy, tmp_path / "b")
+  assert again["dense"].read_bytes() == paths["dense"].read_bytes()
+  other = dataclasses.replace(
+    config, dense=EmbedConfig(encoder=functools.partial(letters, alphabet="ab"))
+  )
+  with pytest.raises(ArtifactError, match="alphabet"):
+    baselines.run(other, toy, tmp_path / "a")
+  assert artifacts.identity(again["bm25"].parent) == artifacts.identity(
+    paths["bm25"].parent
+  )
 
 
 def test_settings_are_never_chosen_on_test():
