@@ -1,6 +1,7 @@
 """The training loop: batches in, checkpoints, event files and a bar out."""
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import numpy as np
 from clu import metric_writers
 from tqdm import tqdm
 
+from genret.core import artifacts
 from genret.core.errors import ConfigError, UserError
 from genret.tasks.feed import Batches
 from genret.training import cluster
@@ -20,6 +22,9 @@ from genret.training.host_input import HostInput
 from genret.training.step import Program, StepMetrics, TrainState
 
 Evaluate = Callable[[Any, int], Mapping[str, float]]
+
+CPU_SECONDS = "cpu_seconds.json"
+"""Step of each checkpoint -> process time that the run took to get there."""
 
 
 class DivergedError(UserError):
@@ -65,6 +70,10 @@ class LoopConfig:
 class Loop:
   """A run of training that can be killed and started again.
 
+  The event file says how much process time has gone into the run, its
+  evaluations included: `cpu_seconds`. A run that goes on from a checkpoint
+  counts on from there; what a kill has lost is not counted.
+
   Attributes:
     program: The step.
     feed: The batches, or this process's rows of them.
@@ -96,13 +105,17 @@ class Loop:
       DivergedError: If a loss or a gradient is not finite; names the step
         and the last good checkpoint. No state after such a step is ever saved.
     """
+    clock = _Clock(self.folder / CPU_SECONDS)
     batches = HostInput(self.feed, self.program.mesh)
     state = self._start(batches)
     first = int(state.step)
+    clock.go_on_from(first)
     if first >= self.config.train_steps:
       return state
     step_fn = self.program.compile_step(state)
-    journal = _Journal(writer=self._writer(), checkpoints=self.checkpoints)
+    journal = _Journal(
+      writer=self._writer(), checkpoints=self.checkpoints, clock=clock
+    )
     with _bar(self.config.train_steps, first, self.label) as bar:
       for step in range(first + 1, self.config.train_steps + 1):
         state, metrics = step_fn(state, next(batches))
@@ -113,6 +126,7 @@ class Loop:
           position = batches.state()
           measures = self._judge(state, step, journal=journal, bar=bar)
           self.checkpoints.save(state, position=position, metrics=measures)
+          clock.note(step)
           journal.restart_clock()
     journal.close()
     self.checkpoints.wait()
@@ -149,14 +163,44 @@ class Loop:
     return metric_writers.MultiWriter([])
 
 
+class _Clock:
+  """Process time, from the start of a loop on and over its resumptions."""
+
+  def __init__(self, path: Path):
+    self._path = path
+    self._start = time.process_time()
+    self._noted: dict[str, float] = {}
+
+  def go_on_from(self, step: int) -> None:
+    """Counts on from what was noted at a step, if anything was."""
+    if self._path.exists():
+      self._noted = json.loads(self._path.read_text("utf-8"))
+    self._start -= self._noted.get(str(step), 0.0)
+
+  @property
+  def seconds(self) -> float:
+    return time.process_time() - self._start
+
+  def note(self, step: int) -> None:
+    """Writes down the time that a state took."""
+    self._noted[str(step)] = self.seconds
+    if cluster.is_first():
+      artifacts.write_json(self._path, self._noted)
+
+
 class _Journal:
   """Step metrics on their way from the device to the event file."""
 
   def __init__(
-    self, *, writer: metric_writers.MetricWriter, checkpoints: Checkpoints
+    self,
+    *,
+    writer: metric_writers.MetricWriter,
+    checkpoints: Checkpoints,
+    clock: _Clock,
   ):
     self._writer = writer
     self._checkpoints = checkpoints
+    self._clock = clock
     self._pending: list[tuple[int, StepMetrics]] = []
     self._since = time.monotonic()
 
@@ -183,6 +227,7 @@ class _Journal:
       for field in dataclasses.fields(StepMetrics)
     }
     scalars["examples_per_second"] = examples / max(now - self._since, 1e-9)
+    scalars["cpu_seconds"] = self._clock.seconds
     self._since = now
     self._writer.write_scalars(steps[-1], scalars)
     bar.set_postfix_str(

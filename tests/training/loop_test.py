@@ -1,6 +1,7 @@
 """The loop against steps by hand, through an interruption and divergence."""
 
 import dataclasses
+import json
 import types
 
 import jax
@@ -169,6 +170,33 @@ def test_the_event_file_has_means_of_what_steps_said(whole, by_hand):
   assert events["examples_per_second"].keys() == spans.keys()
   assert min(events["examples_per_second"].values()) > 0
   assert events["dev/RR@10"] == pytest.approx({3: 1 / 3, 6: 1 / 6})
+
+
+def test_process_time_is_counted(whole):
+  found = read_events(whole.folder)["cpu_seconds"]
+  assert list(found) == [2, 3, 4, 6]
+  times = list(found.values())
+  assert 0 < times[0] and times == sorted(times)
+  noted = json.loads((whole.folder / "cpu_seconds.json").read_text())
+  assert list(noted) == ["2", "3", "4", "6"]
+  # A checkpoint comes after its step was logged, and before the next.
+  assert found[3] < noted["3"] < found[4] < noted["4"] < found[6] < noted["6"]
+
+
+def test_process_time_goes_on_from_the_checkpoint(program, tmp_path):
+  def interrupted(params, step):
+    raise Interruption
+
+  first = make_loop(program, tmp_path, evaluate=interrupted)
+  with pytest.raises(Interruption):
+    first.run()
+  first.checkpoints.close()
+  (tmp_path / "cpu_seconds.json").write_text('{"2": 1000.0}')
+  make_loop(program, tmp_path).run()
+  found = read_events(tmp_path)["cpu_seconds"]
+  assert 1000 < found[4] < found[6] < 1100
+  noted = json.loads((tmp_path / "cpu_seconds.json").read_text())
+  assert noted["2"] == 1000 and noted["6"] > noted["4"] > 1000
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(program, whole, tmp_path):
