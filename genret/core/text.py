@@ -115,7 +115,9 @@ class Tokenizer:
     return self._pieces.decode(pieces)
 
 
-_VOCABULARIES = {made.name: made for made in (Tokenizer, WordPiece)}
+VOCABULARIES: dict[str, type[Vocabulary]] = {
+  made.name: made for made in (Tokenizer, WordPiece)
+}
 
 
 @functools.cache
@@ -135,10 +137,10 @@ def vocabulary(name: str) -> Vocabulary:
     ConfigError: there is none of that name, or what reads it is not
       installed.
   """
-  if name not in _VOCABULARIES:
-    hint = suggest(name, _VOCABULARIES)
+  if name not in VOCABULARIES:
+    hint = suggest(name, VOCABULARIES)
     raise ConfigError(f"There is no vocabulary {name!r}.{hint}")
-  return _VOCABULARIES[name]()
+  return VOCABULARIES[name]()
 
 
 def normalise_query(text: str) -> str:

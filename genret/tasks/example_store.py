@@ -2,7 +2,7 @@
 
 Three files of plain little-endian numbers, E examples of S ids in all:
 
-  tokens.uint16    [S]      the ids of all inputs, end to end
+  tokens.uint16    [S]      the ids of all inputs, end to end, markers too
   offsets.int64    [E + 1]  where each input begins, and the last ends
   documents.int32  [E]      the row of each example's document
 
@@ -42,6 +42,7 @@ def stored(
   input_length: int,
   cache_dir: Path,
   num_processes: int | None = None,
+  vocabulary: str = "t5",
 ) -> Examples:
   """Opens the examples of a task, which are tokenised when they are not there.
 
@@ -53,9 +54,10 @@ def stored(
   Args:
     config: the task.
     collection: what it reads.
-    input_length: the most ids an input may have, EOS included.
+    input_length: the most ids an input may have, start and end included.
     cache_dir: where such folders are kept; hosts may share it.
     num_processes: that tokenise; None for one a core.
+    vocabulary: the name of the one that turns text into ids.
 
   Returns:
     The examples, mapped from disk: the same as `config.examples` gives.
@@ -63,7 +65,9 @@ def stored(
   Raises:
     ConfigError: there is none.
   """
-  recipe = _recipe(config, collection, input_length=input_length)
+  recipe = _recipe(
+    config, collection, input_length=input_length, vocabulary=vocabulary
+  )
   name = f"{recipe.arguments['task']}-{recipe.key}"
   folder = Path(cache_dir) / EXAMPLES / name
   if artifacts.existing(folder, recipe) is None:
@@ -73,6 +77,7 @@ def stored(
         collection,
         input_length=input_length,
         num_processes=num_processes,
+        vocabulary=vocabulary,
       )
       count = save(draft, found, label=config.name)
       config.check_some(count, collection)
@@ -90,7 +95,7 @@ def save(folder: Path, blocks: Iterable[Examples], *, label: str) -> int:
   Returns:
     E.
   """
-  num_examples = num_tokens = num_truncated = 0
+  num_examples = num_tokens = num_truncated = num_start = 0
   with contextlib.ExitStack() as stack:
     tokens, offsets, documents = (
       stack.enter_context(open(folder / name, "wb"))
@@ -107,11 +112,13 @@ def save(folder: Path, blocks: Iterable[Examples], *, label: str) -> int:
       num_examples += block.num_examples
       num_tokens += len(block.tokens)
       num_truncated += block.num_truncated
+      num_start = block.num_start
       bar.update(block.num_examples)
   summary = {
     "num_examples": num_examples,
     "num_tokens": num_tokens,
     "num_truncated": num_truncated,
+    **({"num_start": num_start} if num_start else {}),
   }
   artifacts.write_json(folder / SUMMARY, summary)
   return num_examples
@@ -137,12 +144,17 @@ def load(folder: Path) -> Examples:
     offsets=_mapped(folder, OFFSETS, num_examples + 1),
     documents=_mapped(folder, DOCUMENTS, num_examples),
     num_truncated=summary["num_truncated"],
+    num_start=summary.get("num_start", 0),
     folder=Path(folder),
   )
 
 
 def _recipe(
-  config: TaskConfig, collection: Collection, *, input_length: int
+  config: TaskConfig,
+  collection: Collection,
+  *,
+  input_length: int,
+  vocabulary: str,
 ) -> artifacts.Recipe:
   # How examples are mixed, shortened later and called is not their content.
   reading = {"name", "token_dropout"}
@@ -153,6 +165,7 @@ def _recipe(
       "task": type(config).__name__,
       "settings": settings,
       "input_length": input_length,
+      **({} if vocabulary == "t5" else {"vocabulary": vocabulary}),
     },
     inputs={"collection": collection.identity},
     format_version=FORMAT_VERSION,

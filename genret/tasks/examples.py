@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from genret.core import text
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
-from genret.core.text import Tokenizer
+from genret.core.text import Vocabulary
 
 BLOCK_TEXTS = 4096  # tokenised at a time
 _BATCH = 1024
@@ -40,10 +41,14 @@ class Examples:
   them in parts.
 
   Attributes:
-    tokens: uint16 [S], the inputs of all examples, each ending with EOS.
+    tokens: uint16 [S], the inputs of all examples, each between the start
+      and end ids of its vocabulary; T5's has no start.
     offsets: int64 [E + 1], where each begins, and where the last ends.
     documents: int32 [E], the document of each: its row in the collection.
     num_truncated: how many lost ids because they were too long.
+    num_start: with how many start ids each input begins.
+    states: float16 [S, H], what the model's frozen part makes of each token;
+      None where it is not kept.
     folder: where the arrays are mapped from; None when in memory.
   """
 
@@ -51,18 +56,27 @@ class Examples:
   offsets: np.ndarray
   documents: np.ndarray
   num_truncated: int = 0
+  num_start: int = 0
+  states: np.ndarray | None = None
   folder: Path | None = None
 
   @classmethod
   def collect(
-    cls, rows: Iterable[tuple[int, Sequence[int]]], *, input_length: int
+    cls,
+    rows: Iterable[tuple[int, Sequence[int]]],
+    *,
+    input_length: int,
+    start_ids: Sequence[int] = (),
+    end_id: int = text.Tokenizer.end_id,
   ) -> "Examples":
-    """Gathers rows of ids, cuts the long ones, and ends each with EOS.
+    """Gathers rows of ids, cuts the long ones, adds start and end.
 
     Args:
-      rows: pairs of a document's row and ids without EOS; pairs without
-        ids are no examples and are left out.
-      input_length: the most ids an input may have, EOS included.
+      rows: pairs of a document's row and its bare ids; pairs without ids
+        are no examples and are left out.
+      input_length: the most ids an input may have, start and end included.
+      start_ids: of the vocabulary.
+      end_id: of the vocabulary; T5's EOS.
 
     Returns:
       The examples, in order.
@@ -71,33 +85,39 @@ class Examples:
     whole = np.fromiter((len(ids) for _, ids in kept), np.int64, len(kept))
     all_ids = itertools.chain.from_iterable(ids for _, ids in kept)
     flat = np.fromiter(all_ids, np.uint16, whole.sum())
-    lengths = np.minimum(whole, input_length - 1)
+    markers = len(start_ids) + 1
+    lengths = np.minimum(whole, input_length - markers)
     within = np.arange(len(flat)) - np.repeat(np.cumsum(whole) - whole, whole)
     offsets = np.zeros(len(kept) + 1, np.int64)
-    np.cumsum(lengths + 1, out=offsets[1:])
+    np.cumsum(lengths + markers, out=offsets[1:])
     tokens = np.empty(offsets[-1], np.uint16)
-    ends = offsets[1:] - 1
-    tokens[ends] = Tokenizer.eos_id
     inner = np.ones(len(tokens), bool)
-    inner[ends] = False
+    places = [offsets[:-1] + i for i in range(len(start_ids))]
+    for at, marker in zip(
+      [*places, offsets[1:] - 1], [*start_ids, end_id], strict=True
+    ):
+      tokens[at] = marker
+      inner[at] = False
     tokens[inner] = flat[within < np.repeat(lengths, whole)]
     return cls(
       tokens=tokens,
       offsets=offsets,
       documents=np.fromiter((d for d, _ in kept), np.int32, len(kept)),
       num_truncated=int((whole > lengths).sum()),
+      num_start=len(start_ids),
     )
 
   @classmethod
   def joined(cls, blocks: Iterable["Examples"]) -> "Examples":
     """Puts blocks of examples end to end, in memory."""
-    blocks = [cls.collect([], input_length=2), *blocks]
+    blocks = list(blocks) or [cls.collect([], input_length=2)]
     lengths = np.concatenate([block.lengths for block in blocks])
     return cls(
       tokens=np.concatenate([block.tokens for block in blocks]),
       offsets=np.append(0, np.cumsum(lengths)),
       documents=np.concatenate([block.documents for block in blocks]),
       num_truncated=sum(block.num_truncated for block in blocks),
+      num_start=blocks[0].num_start,
     )
 
   @property
@@ -151,8 +171,8 @@ class TaskConfig(abc.ABC):
     rate: its mixing rate; examples are drawn in proportion to the rates.
     token_dropout: the least and the most share of an input's tokens that
       are left out, anew each time an example is read; each time the share
-      is drawn from this range. EOS stays, and so does an input that would
-      be left with nothing.
+      is drawn from this range. Start and end ids stay, and so does an input
+      that would be left with nothing else.
     name: its name in the mixture, which no other task of the mixture has.
   """
 
@@ -192,39 +212,43 @@ class TaskConfig(abc.ABC):
     """Makes inputs of tokenised texts: here, of each text one.
 
     Args:
-      rows: pairs of a document's row and the ids of a text, without EOS.
+      rows: pairs of a document's row and the bare ids of a text.
 
     Returns:
-      Pairs of a document's row and the ids of an input, without EOS.
+      Pairs of a document's row and the bare ids of an input.
     """
     return rows
 
   def encode(
-    self, block: Texts, tokenizer: Tokenizer, *, input_length: int
+    self, block: Texts, vocabulary: Vocabulary, *, input_length: int
   ) -> Examples:
     """Tokenises a block of texts; a function of its arguments alone.
 
     Args:
       block: what `texts` gave.
-      tokenizer: turns text into ids.
-      input_length: the most ids an input may have, EOS included.
+      vocabulary: turns text into ids.
+      input_length: the most ids an input may have, start and end included.
 
     Returns:
       The examples of the block.
     """
     pairs = zip(block.documents, block.texts, strict=True)
-    rows = self.inputs(encode_texts(pairs, tokenizer))
-    return Examples.collect(rows, input_length=input_length)
+    return Examples.collect(
+      self.inputs(encode_texts(pairs, vocabulary)),
+      input_length=input_length,
+      start_ids=vocabulary.start_ids,
+      end_id=vocabulary.end_id,
+    )
 
   def examples(
-    self, collection: Collection, tokenizer: Tokenizer, *, input_length: int
+    self, collection: Collection, vocabulary: Vocabulary, *, input_length: int
   ) -> Examples:
     """Reads a collection and tokenises all inputs of this task, in memory.
 
     Args:
       collection: what to read.
-      tokenizer: turns text into ids.
-      input_length: the most ids an input may have, EOS included.
+      vocabulary: turns text into ids.
+      input_length: the most ids an input may have, start and end included.
 
     Returns:
       The examples, in the order of the collection's files.
@@ -233,7 +257,7 @@ class TaskConfig(abc.ABC):
       ConfigError: there is none.
     """
     examples = Examples.joined(
-      self.encode(block, tokenizer, input_length=input_length)
+      self.encode(block, vocabulary, input_length=input_length)
       for block in self.texts(collection)
     )
     self.check_some(examples.num_examples, collection)
@@ -278,33 +302,33 @@ def in_blocks(pairs: Iterable[tuple[int, str]]) -> Iterator[Texts]:
 
 
 def encode_texts(
-  texts: Iterable[tuple[int, str]], tokenizer: Tokenizer
+  texts: Iterable[tuple[int, str]], vocabulary: Vocabulary
 ) -> Iterator[tuple[int, list[int]]]:
-  """Tokenises many texts, uncut and without EOS, and keeps their keys.
+  """Tokenises many texts, uncut and bare, and keeps their keys.
 
-  >>> list(encode_texts([(3, "The house"), (5, "")], Tokenizer()))
+  >>> list(encode_texts([(3, "The house"), (5, "")], text.vocabulary("t5")))
   [(3, [37, 629]), (5, [])]
 
   Args:
     texts: pairs of a key and a text.
-    tokenizer: turns text into ids.
+    vocabulary: turns text into ids.
 
   Yields:
     Pairs of a key and ids, in order.
   """
   keys: list[int] = []
   batch: list[str] = []
-  for key, text in texts:
+  for key, one in texts:
     keys.append(key)
-    batch.append(text)
+    batch.append(one)
     if len(batch) == _BATCH:
-      yield from zip(keys, _encode(batch, tokenizer), strict=True)
+      yield from zip(keys, _encode(batch, vocabulary), strict=True)
       keys, batch = [], []
-  yield from zip(keys, _encode(batch, tokenizer), strict=True)
+  yield from zip(keys, _encode(batch, vocabulary), strict=True)
 
 
-def _encode(texts: list[str], tokenizer: Tokenizer) -> list[list[int]]:
-  return tokenizer.encode(texts, max_length=1 << 30, eos=False)
+def _encode(texts: list[str], vocabulary: Vocabulary) -> list[list[int]]:
+  return vocabulary.encode(texts, max_length=1 << 30, eos=False)
 
 
 def _is_number(value: object) -> bool:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from genret.core import text
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
 from genret.core.docnos import Docnos
 from genret.core.errors import ArtifactError, ConfigError
-from genret.core.text import Tokenizer
-from genret.tasks import example_store
+from genret.tasks import example_store, sources
 from genret.tasks.examples import Examples, TaskConfig
 from genret.tasks.host_tensorflow import seqio
 from genret.tasks.sources import ExamplesSource, make_task
@@ -29,6 +29,7 @@ def build(
   *,
   tasks: Sequence[TaskConfig],
   input_length: int = 128,
+  vocabulary: str = "t5",
   cache_dir: str | None = None,
 ) -> seqio.Mixture:
   """Makes a seqio mixture, and registers it and its tasks with seqio.
@@ -44,8 +45,10 @@ def build(
     docids: its docid table, or the folder of one.
     tasks: what is mixed, each with its rate, as in
       [FirstP(rate=1.0), LabelledQueries(rate=2.0)].
-    input_length: the most ids an input may have, EOS included. Longer ones
-      are cut, and counted by `describe`.
+    input_length: the most ids an input may have, start and end included.
+      Longer ones are cut, and counted by `describe`.
+    vocabulary: the name of the one that turns texts into ids, which is the
+      model's: see `core.text.vocabulary`. Training passes it.
     cache_dir: the folder of a cache, new or of `genret cache`; None keeps
       the examples in memory.
 
@@ -59,7 +62,13 @@ def build(
   """
   if cache_dir is not None:  # where `use_cached=True` looks
     seqio.add_global_cache_dirs([str(Path(cache_dir) / example_store.SEQIO)])
-  parts = checked(collection, docids, tasks=tasks, input_length=input_length)
+  parts = checked(
+    collection,
+    docids,
+    tasks=tasks,
+    input_length=input_length,
+    vocabulary=vocabulary,
+  )
   rates = []
   for config in tasks:
     name = parts.name(config)
@@ -68,7 +77,11 @@ def build(
       examples = _examples(config, parts, cache_dir=cache_dir)
     if not known:
       source = ExamplesSource(
-        examples, table=parts.table, docids=parts.docids, config=config
+        examples,
+        table=parts.table,
+        docids=parts.docids,
+        config=config,
+        vocabulary=vocabulary,
       )
       seqio.TaskRegistry.add_provider(name, make_task(name, source))
     elif cache_dir is not None:  # the same examples, now mapped from there
@@ -85,13 +98,15 @@ class Parts:
     collection: what is read.
     table: its docids.
     docids: the hash of the table's content.
-    input_length: the most ids an input may have, EOS included.
+    input_length: the most ids an input may have, start and end included.
+    vocabulary: the name of the one that turns texts into ids.
   """
 
   collection: Collection
   table: DocidTable
   docids: str
   input_length: int
+  vocabulary: str = "t5"
 
   def name(self, config: TaskConfig, prefix: str = "genret") -> str:
     """Names a task by its content."""
@@ -102,6 +117,8 @@ class Parts:
       "input_length": self.input_length,
       "task": config.content(),
     }
+    if self.vocabulary != "t5":  # names without one are T5's
+      content["vocabulary"] = self.vocabulary
     return f"{prefix}_{config.name}_{_hash(content)}"
 
 
@@ -111,19 +128,24 @@ def checked(
   *,
   tasks: Sequence[TaskConfig],
   input_length: int,
+  vocabulary: str = "t5",
 ) -> Parts:
   """Opens what a mixture is made of; arguments and errors as for `build`."""
   collection = _opened(collection, Collection, Collection.open)
   table = _opened(docids, DocidTable, DocidTable.load)
   _check_tasks(tasks)
   check_same_documents(collection, table)
-  if input_length < 2:
-    raise ConfigError(f"input_length must be at least 2; {input_length} came.")
+  least = len(text.vocabulary(vocabulary).start_ids) + 2
+  if input_length < least:
+    raise ConfigError(
+      f"input_length must be at least {least}; {input_length} came."
+    )
   return Parts(
     collection=collection,
     table=table,
     docids=digest(table),
     input_length=input_length,
+    vocabulary=vocabulary,
   )
 
 
@@ -147,9 +169,14 @@ def _examples(
 ) -> Examples:
   length = parts.input_length
   if cache_dir is None:
-    return config.examples(parts.collection, Tokenizer(), input_length=length)
+    vocabulary = text.vocabulary(parts.vocabulary)
+    return config.examples(parts.collection, vocabulary, input_length=length)
   return example_store.stored(
-    config, parts.collection, input_length=length, cache_dir=Path(cache_dir)
+    config,
+    parts.collection,
+    input_length=length,
+    cache_dir=Path(cache_dir),
+    vocabulary=parts.vocabulary,
   )
 
 
@@ -167,6 +194,7 @@ def describe(mixture: seqio.Mixture) -> str:
     f"{'task':12s} {'share':>6s} {'examples':>10s} {'covered':>8s} "
     f"{'ids':>6s} {'cut':>8s}"
   ]
+  vocabularies = set()
   for task in mixture.tasks:
     if not isinstance(task.source, ExamplesSource):
       share = mixture.get_rate(task) / mixture.total_rate
@@ -175,13 +203,40 @@ def describe(mixture: seqio.Mixture) -> str:
     examples, table = task.source.examples, task.source.table
     covered = examples.num_covered(table.num_documents) / table.num_documents
     mean = len(examples.tokens) / examples.num_examples
+    vocabularies.add(task.source.vocabulary)
     lines.append(
       f"{task.source.config.name:12s} "
       f"{mixture.get_rate(task) / mixture.total_rate:6.1%} "
       f"{examples.num_examples:10,d} {covered:8.1%} "
       f"{mean:6.1f} {examples.num_truncated:8,d}"
     )
+  if vocabularies - {"t5"}:
+    lines.append(f"ids are of {', '.join(sorted(vocabularies))}")
   return "\n".join(lines)
+
+
+def check_vocabulary(mixture: seqio.Mixture | str, name: str) -> None:
+  """Raises a ConfigError unless a mixture's inputs are of one vocabulary.
+
+  Args:
+    mixture: which is trained on, or its name; one that seqio does not know
+      is left to whoever reads it.
+    name: of the vocabulary that the model reads.
+  """
+  if isinstance(mixture, str):
+    known = {*seqio.MixtureRegistry.names(), *seqio.TaskRegistry.names()}
+    if mixture not in known:
+      return
+    mixture = seqio.get_mixture_or_task(mixture)
+  for task in seqio.get_subtasks(mixture):
+    found = sources.vocabulary_of(task)
+    if found not in (name, None) or (found is None and name != "t5"):
+      raise ConfigError(
+        f"The model reads the vocabulary {name!r}, and the inputs of task "
+        f"{task.name!r} are {f'of {found!r}' if found else 'not known to be'}."
+        " Give the mixture as a function, @mixtures.build, which is then "
+        f"called with the model's; or build it with vocabulary={name!r}."
+      )
 
 
 def _opened(given: Any, kind: type, load: Any) -> Any:

@@ -199,7 +199,7 @@ def total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 def _count(chunk: Any, table: DocidTable) -> dict[str, int]:
-  """Counts as seqio does: neither EOS nor pads are tokens."""
+  """Counts as seqio does: neither the end nor pads are tokens."""
   lengths = {
     "inputs": chunk.lengths - 1,
     "targets": serialised.num_symbols(table.codes[chunk.documents]),

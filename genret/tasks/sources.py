@@ -7,6 +7,7 @@ from importlib import resources
 
 import numpy as np
 
+from genret.core import text
 from genret.core.docid_table import EOS, PAD, DocidTable
 from genret.core.errors import ConfigError
 from genret.tasks.examples import Examples, TaskConfig
@@ -29,6 +30,7 @@ class ExamplesSource(seqio.DataSource):
     table: the docids, row i for document i.
     docids: the hash of the table's content.
     config: the task they belong to.
+    vocabulary: the name of the one that inputs are in.
   """
 
   def __init__(
@@ -38,11 +40,13 @@ class ExamplesSource(seqio.DataSource):
     table: DocidTable,
     docids: str,
     config: TaskConfig,
+    vocabulary: str = "t5",
   ):
     self.examples = examples
     self.table = table
     self.docids = docids
     self.config = config
+    self.vocabulary = vocabulary
     self._num_epochs: int | None = 1
     super().__init__(
       splits=(config.split,),
@@ -194,16 +198,17 @@ def make_task(name: str, source: ExamplesSource) -> ExamplesTask:
     source: its examples.
 
   Returns:
-    The task. Its features are `inputs` in T5's vocabulary and `targets` in
-    the docids' own; both come with the EOS they have.
+    The task. Its features are `inputs` in the source's vocabulary and
+    `targets` in the docids' own; both come with the markers they have.
   """
   config = source.config
-  dropout = [token_dropout(*config.token_dropout)]
+  num_start = source.examples.num_start
+  dropout = [token_dropout(*config.token_dropout, num_start=num_start)]
   cached = seqio.CacheDatasetPlaceholder()
   return ExamplesTask(
     name=name,
     source=source,
-    output_features=features(source.table),
+    output_features=features(source.table, source.vocabulary),
     preprocessors=[cached, *(dropout if config.token_dropout[1] else [])],
     shuffle_buffer_size=None,
   )
@@ -218,12 +223,49 @@ def text_vocabulary() -> seqio.SentencePieceVocabulary:
   )
 
 
-def features(table: DocidTable) -> dict[str, seqio.Feature]:
-  """Describes `inputs` and `targets` of a task with these docids."""
+def features(
+  table: DocidTable, vocabulary: str = "t5"
+) -> dict[str, seqio.Feature]:
+  """Describes `inputs` and `targets` of a task.
+
+  Ids of any vocabulary but T5's pass through seqio as they are: it has a
+  WordPiece of its own, which needs not agree on every text.
+
+  Args:
+    table: the docids.
+    vocabulary: the name of the one that inputs are in.
+  """
   docids = seqio.PassThroughVocabulary(
     table.vocab_size, eos_id=EOS if table.has_eos else None
   )
   return {
-    "inputs": seqio.Feature(text_vocabulary(), add_eos=True),
+    "inputs": seqio.Feature(_seqio_vocabulary(vocabulary), add_eos=True),
     "targets": seqio.Feature(docids, add_eos=table.has_eos),
   }
+
+
+def vocabulary_of(task: seqio.Task) -> str | None:
+  """Names the vocabulary of a task's inputs, where that is known.
+
+  Args:
+    task: any of seqio's.
+
+  Returns:
+    Its name in `core.text.VOCABULARIES`, or None.
+  """
+  if isinstance(task.source, ExamplesSource):
+    return task.source.vocabulary
+  inputs = task.output_features.get("inputs")
+  same = (
+    name
+    for name in text.VOCABULARIES
+    if inputs is not None and inputs.vocabulary == _seqio_vocabulary(name)
+  )
+  return next(same, None)
+
+
+def _seqio_vocabulary(name: str) -> seqio.Vocabulary:
+  if name == "t5":
+    return text_vocabulary()
+  ours = text.VOCABULARIES[name]
+  return seqio.PassThroughVocabulary(ours.vocab_size, eos_id=ours.end_id)

@@ -59,11 +59,13 @@ class Chunk:
     tokens: uint16 [S], inputs end to end.
     lengths: int64 [E], ids of each input.
     documents: int32 [E].
+    num_start: with how many start ids each input begins.
   """
 
   tokens: np.ndarray
   lengths: np.ndarray
   documents: np.ndarray
+  num_start: int = 0
 
 
 class Stream:
@@ -183,13 +185,14 @@ def take(examples: Examples, chosen: np.ndarray) -> Chunk:
     tokens=examples.tokens[_ranges(starts, lengths)],
     lengths=lengths,
     documents=examples.documents[chosen],
+    num_start=examples.num_start,
   )
 
 
 def drop_tokens(
   chunk: Chunk, shares: tuple[float, float], rng: np.random.Generator
 ) -> Chunk:
-  """Leaves out random tokens of each input, but never its EOS.
+  """Leaves out random tokens of each input, but no start or end id.
 
   >>> chunk = Chunk(
   ...   tokens=np.array([5, 6, 7, 8, 1, 9, 1]),
@@ -206,14 +209,18 @@ def drop_tokens(
     rng: the source of randomness.
 
   Returns:
-    The examples, shorter; one that would be left with EOS only stays whole.
+    The examples, shorter; one that would be left with start and end only
+    stays whole.
   """
   share = rng.uniform(*shares, size=len(chunk.lengths))
   kept = rng.random(len(chunk.tokens)) >= np.repeat(share, chunk.lengths)
   ends = np.cumsum(chunk.lengths)
+  starts = ends - chunk.lengths
   kept[ends - 1] = True
-  lengths = np.add.reduceat(kept, ends - chunk.lengths, dtype=np.int64)
-  bare = lengths < 2
+  for i in range(chunk.num_start):
+    kept[starts + i] = True
+  lengths = np.add.reduceat(kept, starts, dtype=np.int64)
+  bare = lengths < chunk.num_start + 2
   kept |= np.repeat(bare, chunk.lengths)
   return dataclasses.replace(
     chunk,
@@ -227,6 +234,7 @@ def _joined(chunks: Sequence[Chunk]) -> Chunk:
     tokens=np.concatenate([c.tokens for c in chunks]),
     lengths=np.concatenate([c.lengths for c in chunks]),
     documents=np.concatenate([c.documents for c in chunks]),
+    num_start=chunks[0].num_start,
   )
 
 
@@ -238,6 +246,7 @@ def _shuffled(chunk: Chunk, rng: np.random.Generator) -> Chunk:
     tokens=chunk.tokens[_ranges(starts[order], lengths[order])],
     lengths=lengths[order],
     documents=chunk.documents[order],
+    num_start=chunk.num_start,
   )
 
 

@@ -83,6 +83,7 @@ def build(
   *,
   tasks: Sequence[TaskConfig],
   input_length: int = 128,
+  vocabulary: str = "t5",
   tfds_dir: str | None = None,
 ) -> seqio.Mixture:
   """Makes a seqio mixture over TFDS, and registers it and its tasks.
@@ -94,6 +95,7 @@ def build(
     docids: its docid table, or the folder of one.
     tasks: `FirstP` and `LabelledQueries`, each with its rate.
     input_length: the most ids an input may have, EOS included.
+    vocabulary: "t5"; TensorFlow's graph reads no other.
     tfds_dir: the data sets' folder; None for the one that
       `genret prepare --tfds` fills.
 
@@ -106,6 +108,11 @@ def build(
     ArtifactError: there are no such data sets, they are of another
       collection, or the docids are.
   """
+  if vocabulary != "t5":
+    raise ConfigError(
+      f"Texts of TFDS are tokenised with T5's vocabulary, and the model reads "
+      f"{vocabulary!r}: use mixtures.build."
+    )
   parts = mixtures.checked(
     collection, docids, tasks=tasks, input_length=input_length
   )

@@ -13,10 +13,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 
-from genret.core import cores
+from genret.core import cores, text
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
-from genret.core.text import Tokenizer
 from genret.tasks.examples import Examples, TaskConfig, Texts
 
 ALONE = 32  # blocks that are done before other processes are worth starting
@@ -28,15 +27,17 @@ def blocks(
   *,
   input_length: int,
   num_processes: int | None = None,
+  vocabulary: str = "t5",
 ) -> Iterator[Examples]:
   """Tokenises all inputs of a task, block by block.
 
   Args:
     config: the task.
     collection: what it reads; read here, and tokenised elsewhere.
-    input_length: the most ids an input may have, EOS included.
+    input_length: the most ids an input may have, start and end included.
     num_processes: that tokenise; 1 is this one alone, None one a core. They
       are started after the first blocks, so that a small task needs none.
+    vocabulary: the name of the one that turns text into ids.
 
   Yields:
     Examples, in the order of the collection's files. The same for any
@@ -49,11 +50,13 @@ def blocks(
     num_processes = cores.available()
   texts = config.texts(collection)
   first = None if num_processes == 1 else ALONE
+  encode = functools.partial(
+    _encode, config, input_length=input_length, vocabulary=vocabulary
+  )
   for block in itertools.islice(texts, first):
-    yield _encode(config, block, input_length)
+    yield encode(block)
   following = next(texts, None)
   if following is not None:
-    encode = functools.partial(_encode, config, input_length=input_length)
     yield from _in_order(
       encode, itertools.chain([following], texts), num_processes
     )
@@ -98,10 +101,8 @@ def _end_with_parent() -> None:
   threading.Thread(target=wait, daemon=True).start()
 
 
-def _encode(config: TaskConfig, block: Texts, input_length: int) -> Examples:
-  return config.encode(block, _tokenizer(), input_length=input_length)
-
-
-@functools.cache
-def _tokenizer() -> Tokenizer:
-  return Tokenizer()
+def _encode(
+  config: TaskConfig, block: Texts, *, input_length: int, vocabulary: str
+) -> Examples:
+  opened = text.vocabulary(vocabulary)
+  return config.encode(block, opened, input_length=input_length)

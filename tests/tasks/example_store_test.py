@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from genret.core import artifacts
+from genret.core import artifacts, text
 from genret.core.errors import ArtifactError, ConfigError
 from genret.core.text import Tokenizer
 from genret.tasks import example_store
@@ -96,3 +96,19 @@ def test_the_summary_counts(small, tmp_path):
   summary = json.loads((folder / "summary.json").read_text())
   assert summary["num_examples"] == 3 and summary["num_truncated"] == 0
   assert summary["num_tokens"] * 2 == (folder / "tokens.uint16").stat().st_size
+
+
+def test_another_vocabulary_has_a_folder_of_its_own(squad, tmp_path):
+  pytest.importorskip("tokenizers")
+  config = LabelledQueries(rate=1.0)
+  folders = set()
+  for name in ("t5", "bert_uncased"):
+    ours = example_store.stored(
+      config, squad, input_length=40, cache_dir=tmp_path, vocabulary=name
+    )
+    opened = text.vocabulary(name)
+    theirs = config.examples(squad, opened, input_length=40)
+    assert np.array_equal(ours.tokens, theirs.tokens)
+    assert ours.num_start == theirs.num_start == len(opened.start_ids)
+    folders.add(ours.folder)
+  assert len(folders) == 2

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genret.core.errors import ConfigError
 from genret.core.text import Tokenizer
@@ -72,3 +74,40 @@ def test_texts_are_gathered_in_blocks():
   blocks = list(in_blocks((i, str(i)) for i in range(BLOCK_TEXTS + 1)))
   assert [len(block.texts) for block in blocks] == [BLOCK_TEXTS, 1]
   assert blocks[1] == Texts(documents=(BLOCK_TEXTS,), texts=(str(BLOCK_TEXTS),))
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+  rows=st.lists(
+    st.tuples(
+      st.integers(0, 9), st.lists(st.integers(200, 30_000), max_size=12)
+    ),
+    max_size=20,
+  ),
+  input_length=st.integers(4, 12),
+  start_ids=st.lists(st.integers(100, 102), max_size=2),
+)
+def test_every_input_stands_between_start_and_end(
+  rows, input_length, start_ids
+):
+  examples = Examples.collect(
+    rows, input_length=input_length, start_ids=start_ids, end_id=103
+  )
+  room = input_length - len(start_ids) - 1
+  kept = [(document, ids) for document, ids in rows if ids]
+  assert examples.documents.tolist() == [document for document, _ in kept]
+  assert [examples[i].tolist() for i in range(examples.num_examples)] == [
+    [*start_ids, *ids[:room], 103] for _, ids in kept
+  ]
+  assert examples.num_truncated == sum(len(ids) > room for _, ids in kept)
+  assert examples.num_start == len(start_ids)
+  halves = (rows[:7], rows[7:])
+  blocks = [
+    Examples.collect(
+      half, input_length=input_length, start_ids=start_ids, end_id=103
+    )
+    for half in halves
+  ]
+  joined = Examples.joined(blocks)
+  assert joined.tokens.tolist() == examples.tokens.tolist()
+  assert joined.num_start == examples.num_start

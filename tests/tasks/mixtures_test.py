@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from genret.core import text
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError
 from genret.core.text import Tokenizer
@@ -215,3 +216,113 @@ def test_seqio_goes_on_in_a_cache_where_it_was(small, small_docids, tmp_path):
     ours = next(batches)
     for name in theirs:
       assert np.array_equal(ours[name], theirs[name])
+
+
+def test_t5_s_mixtures_keep_their_names(small, small_docids):
+  # Of the first version of this format: state and caches are found by them.
+  dropping = DaQ(rate=1.0, num_spans=9, span_length=4, token_dropout=(0.3, 0.6))
+  tasks = [FirstP(rate=1.0), dropping, LabelledQueries(rate=1.0)]
+  mixture = mixtures.build(small, small_docids, tasks=tasks)
+  assert mixture.name == "genret_mixture_839e7353d74769bf"
+  again = mixtures.build(small, small_docids, tasks=tasks, vocabulary="t5")
+  assert again is mixture
+
+
+@pytest.fixture
+def in_wordpieces(small, small_docids):
+  pytest.importorskip("tokenizers")
+  tasks = [
+    DaQ(rate=1.0, num_spans=4, span_length=3, token_dropout=(0.5, 0.5)),
+    LabelledQueries(rate=1.0),
+  ]
+  return mixtures.build(
+    small, small_docids, tasks=tasks, vocabulary="bert_uncased"
+  )
+
+
+def test_inputs_are_in_the_vocabulary_asked_for(
+  small, small_docids, in_wordpieces
+):
+  wordpiece = text.vocabulary("bert_uncased")
+  [labelled] = (
+    task
+    for task in in_wordpieces.tasks
+    if task.source.config.name == "labelled"
+  )
+  examples = labelled.source.examples
+  asked = ["what is tall", "what spans the river", "what spans the river"]
+  expected = wordpiece.encode(asked, max_length=128)
+  assert [examples[i].tolist() for i in range(3)] == expected
+  in_t5 = mixtures.build(small, small_docids, tasks=[LabelledQueries(rate=1.0)])
+  assert labelled.name not in {task.name for task in in_t5.tasks}
+  assert "bert_uncased" in mixtures.describe(in_wordpieces)
+  assert "bert" not in mixtures.describe(in_t5)
+
+
+def test_batches_of_another_vocabulary_keep_their_markers(in_wordpieces):
+  lengths = {"inputs": 24, "targets": 12}
+  ours = feed.training_batches(in_wordpieces, lengths=lengths, batch_size=4)
+  theirs = SeqioBatches(
+    in_wordpieces,
+    lengths=lengths,
+    batch_size=4,
+    pack=True,
+    seed=0,
+    shard=None,
+  )
+  for batches in (ours, theirs):
+    batch = next(batches)
+    tokens = batch["encoder_input_tokens"]
+    segments = batch["encoder_segment_ids"]
+    first = (segments > 0) & (batch["encoder_positions"] == 0)
+    assert first.sum() > 8 and (tokens[first] == 101).all()
+    last = (segments > 0) & (np.diff(segments, axis=1, append=0) != 0)
+    assert last.sum() == first.sum() and (tokens[last] == 102).all()
+    assert ((tokens == 101) == first).all() and ((tokens == 102) == last).all()
+
+
+def test_seqio_sees_the_same_examples(in_wordpieces):
+  [task] = (
+    t for t in in_wordpieces.tasks if t.source.config.name == "labelled"
+  )
+  found = task.get_dataset(None, split="train", shuffle=False)
+  rows = [e["inputs"].tolist() for e in found.as_numpy_iterator()]
+  examples = task.source.examples
+  assert rows == [examples[i].tolist() for i in range(len(rows))]
+  inputs = task.output_features["inputs"].vocabulary
+  assert (inputs.vocab_size, inputs.eos_id) == (30_522, 102)
+
+
+def test_the_vocabulary_of_a_mixture_is_checked(
+  small, small_docids, in_wordpieces
+):
+  in_t5 = mixtures.build(small, small_docids, tasks=TASKS)
+  for mixture, name, other in [
+    (in_t5, "t5", "bert_uncased"),
+    (in_wordpieces, "bert_uncased", "t5"),
+    (in_t5.tasks[0].name, "t5", "bert_uncased"),
+  ]:
+    mixtures.check_vocabulary(mixture, name)
+    with pytest.raises(ConfigError, match=f"reads the vocabulary '{other}'"):
+      mixtures.check_vocabulary(mixture, other)
+  mixtures.check_vocabulary("nothing of this name", "t5")
+
+
+def test_a_mixture_of_unknown_vocabulary_is_t5_s_own_affair():
+  def nothing(split, shuffle_files):
+    raise AssertionError((split, shuffle_files))
+
+  bytes_task = seqio.Task(
+    "mixtures_test_bytes",
+    source=seqio.FunctionDataSource(nothing, splits=["train"]),
+    output_features={"inputs": seqio.Feature(seqio.ByteVocabulary())},
+    preprocessors=[],
+  )
+  mixtures.check_vocabulary(bytes_task, "t5")
+  with pytest.raises(ConfigError, match="not known to be"):
+    mixtures.check_vocabulary(bytes_task, "bert_uncased")
+
+
+def test_a_vocabulary_that_is_not_there_is_named(small, small_docids):
+  with pytest.raises(ConfigError, match="Did you mean 'bert_uncased'"):
+    mixtures.build(small, small_docids, tasks=TASKS, vocabulary="bert_uncasd")

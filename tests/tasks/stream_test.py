@@ -2,6 +2,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genret.core.errors import ConfigError
 from genret.tasks.examples import Examples
@@ -209,3 +211,33 @@ def test_dropout_leaves_no_input_empty():
   chunk = take(examples, np.arange(100))
   dropped = drop_tokens(chunk, (0.9, 0.9), np.random.default_rng(0))
   assert same(dropped, chunk)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+  inner=st.lists(st.integers(1, 20), min_size=1, max_size=40),
+  num_start=st.integers(0, 2),
+  share=st.floats(0.0, 0.99),
+  seed=st.integers(0, 1 << 30),
+)
+def test_dropout_leaves_markers_where_they_are(inner, num_start, share, seed):
+  examples = Examples.collect(
+    [(i, range(200, 200 + size)) for i, size in enumerate(inner)],
+    input_length=32,
+    start_ids=range(100, 100 + num_start),
+    end_id=103,
+  )
+  whole = take(examples, np.arange(len(inner)))
+  rng = np.random.default_rng(seed)
+  dropped = drop_tokens(whole, (0.0, share), rng)
+  assert dropped.num_start == num_start
+  assert dropped.documents.tolist() == whole.documents.tolist()
+  ends = np.cumsum(dropped.lengths)
+  assert ends[-1] == len(dropped.tokens)
+  for i, (end, length) in enumerate(zip(ends, dropped.lengths, strict=True)):
+    row = dropped.tokens[end - length : end].tolist()
+    assert row[:num_start] == list(range(100, 100 + num_start))
+    assert row[-1] == 103
+    left = row[num_start:-1]
+    assert left and left == sorted(set(left))
+    assert set(left) <= set(range(200, 200 + inner[i]))

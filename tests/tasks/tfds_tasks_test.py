@@ -131,3 +131,10 @@ def test_data_sets_of_another_collection(made, small, small_docids):
     )
   with pytest.raises(ArtifactError, match="tfds"):
     tfds_tasks.build(small, small_docids, tasks=[FirstP(rate=1.0)])
+
+
+def test_only_t5_s_vocabulary_is_read(made, docids):
+  with pytest.raises(ConfigError, match="'bert_uncased': use mixtures.build"):
+    tfds_tasks.build(
+      made, docids, tasks=[FirstP(rate=1.0)], vocabulary="bert_uncased"
+    )

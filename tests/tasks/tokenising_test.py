@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genret.core import text
 from genret.core.text import Tokenizer
 from genret.tasks import tokenising
 from genret.tasks.examples import BLOCK_TEXTS, Examples
@@ -98,3 +99,24 @@ def test_blocks_are_the_examples_of_the_task(squad):
   whole = config.examples(squad, Tokenizer(), input_length=32)
   assert np.array_equal(found.tokens, whole.tokens)
   assert found.num_truncated == whole.num_truncated
+
+
+def test_processes_use_the_vocabulary_asked_for(queries, small):
+  pytest.importorskip("tokenizers")
+  blocks = list(
+    itertools.islice(
+      tokenising.blocks(
+        queries,
+        small,
+        input_length=16,
+        num_processes=2,
+        vocabulary="bert_uncased",
+      ),
+      tokenising.ALONE + 2,
+    )
+  )
+  wordpiece = text.vocabulary("bert_uncased")
+  for place in (0, tokenising.ALONE + 1):  # here, and elsewhere
+    number = place * BLOCK_TEXTS
+    [expected] = wordpiece.encode([str(number)], max_length=16)
+    assert blocks[place][0].tolist() == expected
