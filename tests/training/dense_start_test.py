@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genret.core.errors import ConfigError
-from genret.training import dense_start
+from genret.training import dense_start, head_columns
 from genret.training.dense_start import DenseStart
 
 
@@ -71,7 +71,7 @@ def test_principal_directions_keep_more_than_random_ones():
 
 
 def test_every_block_is_written():
-  num_documents = dense_start._BLOCK + 5
+  num_documents = head_columns.BLOCK + 5
   vectors = _vectors(num_documents, 3)
   kernel = dense_start.start(
     jnp.zeros((4, num_documents + 2)),
@@ -95,6 +95,21 @@ def test_the_seed_decides():
 
   np.testing.assert_array_equal(columns(0), columns(0))
   assert np.abs(columns(0) - columns(1)).max() > 0.1
+
+
+def test_without_a_matrix_embeddings_are_the_first_rows():
+  vectors, before = _vectors(10, 6), np.asarray(_kernel(8, 128))
+  how = DenseStart(norm=2.0, projection="none")
+  after = dense_start.start(
+    jnp.asarray(before), np.arange(10), vectors, how=how
+  )
+  unit = vectors / np.linalg.norm(
+    vectors.astype(np.float32), axis=1, keepdims=True
+  )
+  np.testing.assert_allclose(np.asarray(after)[:6, :10], 2 * unit.T, rtol=1e-3)
+  np.testing.assert_array_equal(np.asarray(after)[6:], before[6:])
+  with pytest.raises(ConfigError, match="6 numbers where the model has 4"):
+    dense_start.start(jnp.zeros((4, 10)), np.arange(10), vectors, how=how)
 
 
 def test_wrong_settings_are_refused():
