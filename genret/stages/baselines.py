@@ -12,6 +12,7 @@ from tqdm import tqdm
 from genret.core import artifacts, runs
 from genret.core.collection import Collection, Positive
 from genret.core.errors import UserError
+from genret.core.provenance import canonical
 from genret.embeddings.store import EmbeddingStore
 from genret.evaluation import measures
 from genret.evaluation.selection import refuse_test, select
@@ -282,13 +283,11 @@ def _fit_dense(
 ) -> Fitted:
   del collection  # the vectors are of its documents: `embed.run` has looked
   searcher = Dense(config.dense.encoder(), seed=_DENSE_SEED).fit(vectors)
-  return Fitted(
-    searcher=searcher,
-    settings={
-      "encoder": described(config.dense.encoder),
-      "vectors": vectors.identity,
-    },
-  )
+  settings = {
+    "encoder": described(config.dense.encoder),
+    "vectors": vectors.identity,
+  }
+  return Fitted(searcher=searcher, settings=canonical(settings))
 
 
 def _training_queries(
