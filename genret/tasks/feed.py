@@ -1,16 +1,19 @@
 """Batches for the training loop, from a mixture, restartable anywhere."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from genret.core.errors import ConfigError, suggest
 from genret.tasks import stream_feed
+from genret.tasks.examples import Examples
 from genret.tasks.host_tensorflow import seqio
 from genret.tasks.packing import Features, RowLengths
 from genret.tasks.seqio_feed import SeqioBatches
 from genret.tasks.sources import ExamplesSource
+from genret.tasks.states import StateRows
 from genret.tasks.stream import Ingredient, Stream
 
 _FEATURES = ("inputs", "targets")
@@ -23,7 +26,7 @@ class Batches(Protocol):
     """Returns itself."""
 
   def __next__(self) -> Features:
-    """Returns the next batch: int32 arrays of `batch_size` rows."""
+    """Returns the next batch: arrays of `batch_size` rows."""
 
   def state(self) -> dict[str, Any]:
     """Returns, as JSON, where the next batch begins."""
@@ -40,6 +43,7 @@ def training_batches(
   pack: bool = True,
   seed: int = 0,
   shard: seqio.ShardInfo | None = None,
+  states: Callable[[], Mapping[str, Examples]] | None = None,
 ) -> Batches:
   """Opens the training examples of a mixture.
 
@@ -56,11 +60,15 @@ def training_batches(
     pack: whether a row holds several examples.
     seed: decides the order of examples.
     shard: which part of the examples this process reads.
+    states: called at the first batch; returns the examples of each task, by
+      its name, with their states. A token that is left out by chance is left
+      out of the states too, and the others are those of the whole input.
 
   Returns:
     Batches with seqio's encoder-decoder features: encoder_input_tokens,
     decoder_target_tokens, decoder_input_tokens, decoder_loss_weights, and
-    when packed {encoder,decoder}_{segment_ids,positions}.
+    when packed {encoder,decoder}_{segment_ids,positions}; and with states
+    encoder_states, float16 [B, L, E].
 
   Raises:
     ConfigError: there is no such mixture, or a row is too short for it.
@@ -71,6 +79,8 @@ def training_batches(
   if batch_size < 1:
     raise ConfigError(f"batch_size must be at least 1; {batch_size} came.")
   if not _is_ours(mixture):
+    if states is not None:
+      examples_of(mixture)  # says why there are none
     return SeqioBatches(
       mixture,
       lengths=lengths,
@@ -80,7 +90,7 @@ def training_batches(
       shard=shard,
     )
   examples = Stream(
-    _ingredients(mixture),
+    _ingredients(mixture, with_places=states is not None),
     seed=seed,
     shard=shard.index,
     num_shards=shard.num_shards,
@@ -97,6 +107,7 @@ def training_batches(
       "shard": shard.index,
       "num_shards": shard.num_shards,
     },
+    states=states and (lambda: _state_rows(mixture, states())),
   )
 
 
@@ -138,6 +149,29 @@ def validation_batches(
     batch_size=batch_size,
     pack=pack,
   )
+
+
+def examples_of(
+  mixture: seqio.Mixture | seqio.Task | str,
+) -> dict[str, Examples]:
+  """Returns the examples of each task of a mixture, by its name.
+
+  Args:
+    mixture: one that `mixtures.build` made, or its name.
+
+  Raises:
+    ConfigError: it is another, whose examples are not known beforehand.
+  """
+  mixture = _found(mixture)
+  if not _is_ours(mixture):
+    raise ConfigError(
+      f"The examples of {mixture.name!r} are read by seqio as they stream by, "
+      "so there is no end of texts to encode once. Build the mixture with "
+      "mixtures.build, or compute states in every step: "
+      "TrainConfig.cache_states = False."
+    )
+  tasks = seqio.get_subtasks(mixture)
+  return {task.name: task.source.examples for task in tasks}
 
 
 def num_examples(batch: Mapping[str, np.ndarray]) -> int:
@@ -225,12 +259,25 @@ def _is_ours(mixture: seqio.Mixture | seqio.Task) -> bool:
   )
 
 
-def _ingredients(mixture: seqio.Mixture | seqio.Task) -> list[Ingredient]:
+def _ingredients(
+  mixture: seqio.Mixture | seqio.Task, *, with_places: bool
+) -> list[Ingredient]:
+  tasks = seqio.get_subtasks(mixture)
+  sizes = [len(task.source.examples.tokens) for task in tasks]
+  places = itertools.accumulate(sizes[:-1], initial=1)
   return [
     Ingredient(
       examples=task.source.examples,
       rate=mixture.get_rate(task) if isinstance(mixture, seqio.Mixture) else 1,
       token_dropout=task.source.config.token_dropout,
+      first_place=place if with_places else None,
     )
-    for task in seqio.get_subtasks(mixture)
+    for task, place in zip(tasks, places, strict=True)
   ]
+
+
+def _state_rows(
+  mixture: seqio.Mixture | seqio.Task, examples: Mapping[str, Examples]
+) -> StateRows:
+  tasks = seqio.get_subtasks(mixture)
+  return StateRows([examples[task.name].states for task in tasks])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 Features = dict[str, np.ndarray]
+STATE_PLACES = "encoder_state_places"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,12 +31,15 @@ class Sequences:
     input_lengths: int64 [E], none of them 0.
     targets: symbols [U].
     target_lengths: int64 [E], none of them 0.
+    places: int64 [S], from 1, where the state of each input id is found;
+      None where states are not read.
   """
 
   inputs: np.ndarray
   input_lengths: np.ndarray
   targets: np.ndarray
   target_lengths: np.ndarray
+  places: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -167,7 +171,8 @@ def encoder_decoder_features(
     packed: whether to add segment ids and positions.
 
   Returns:
-    int32 arrays [R, L] for the encoder and [R, T] for the decoder.
+    int32 arrays [R, L] for the encoder and [R, T] for the decoder; and where
+    states are read, STATE_PLACES, int64 [R, L].
   """
   encoder = _Grid(
     layout,
@@ -185,6 +190,8 @@ def encoder_decoder_features(
     "encoder_input_tokens": encoder.place(sequences.inputs),
     "decoder_target_tokens": decoder.place(sequences.targets),
   }
+  if sequences.places is not None:
+    features[STATE_PLACES] = encoder.place(sequences.places, np.int64)
   shifted = np.roll(features["decoder_target_tokens"], 1, axis=1)
   shifted[:, 0] = 0
   if packed:  # what comes before an example is none of its business
@@ -218,8 +225,10 @@ class _Grid:
     first = layout.rows * width + starts
     self._cells = np.repeat(first, sizes) + self.positions
 
-  def place(self, values: np.ndarray | int) -> np.ndarray:
-    """Returns int32 [R, width] with a value in each cell, 0 elsewhere."""
-    out = np.zeros(self._shape, np.int32)
+  def place(
+    self, values: np.ndarray | int, dtype: type = np.int32
+  ) -> np.ndarray:
+    """Returns [R, width] with a value in each cell, 0 elsewhere."""
+    out = np.zeros(self._shape, dtype)
     out.reshape(-1)[self._cells] = values
     return out

@@ -31,11 +31,14 @@ class Ingredient:
     examples: of the task.
     rate: its mixing rate.
     token_dropout: least and most share of tokens left out.
+    first_place: the place of the first token among those of all tasks, from
+      1; None where nobody asks for places.
   """
 
   examples: Examples
   rate: float = 1.0
   token_dropout: tuple[float, float] = (0.0, 0.0)
+  first_place: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,12 +63,15 @@ class Chunk:
     lengths: int64 [E], ids of each input.
     documents: int32 [E].
     num_start: with how many start ids each input begins.
+    places: int64 [S], where each token was read from, or None. Its state is
+      found by it: states themselves are read only for the batch at hand.
   """
 
   tokens: np.ndarray
   lengths: np.ndarray
   documents: np.ndarray
   num_start: int = 0
+  places: np.ndarray | None = None
 
 
 class Stream:
@@ -120,7 +126,9 @@ class Stream:
       first = position.drawn[task]
       chosen = self._draw(task, np.arange(first, first + count))
       ingredient = self._ingredients[task]
-      chunk = take(ingredient.examples, chosen)
+      chunk = take(
+        ingredient.examples, chosen, first_place=ingredient.first_place
+      )
       if ingredient.token_dropout[1]:
         rng = self.rng(DROP, position.chunk, task)
         chunk = drop_tokens(chunk, ingredient.token_dropout, rng)
@@ -169,23 +177,28 @@ class Stream:
     return np.random.default_rng((self._seed, purpose, number, task))
 
 
-def take(examples: Examples, chosen: np.ndarray) -> Chunk:
+def take(
+  examples: Examples, chosen: np.ndarray, *, first_place: int | None = None
+) -> Chunk:
   """Gathers some examples, as they are.
 
   Args:
     examples: where from.
     chosen: int64 [C], which.
+    first_place: of their first token; None leaves places out.
 
   Returns:
     C examples, in the order of `chosen`.
   """
   starts = examples.offsets[chosen]
   lengths = examples.offsets[chosen + 1] - starts
+  within = _ranges(starts, lengths)
   return Chunk(
-    tokens=examples.tokens[_ranges(starts, lengths)],
+    tokens=examples.tokens[within],
     lengths=lengths,
     documents=examples.documents[chosen],
     num_start=examples.num_start,
+    places=None if first_place is None else within + first_place,
   )
 
 
@@ -226,6 +239,7 @@ def drop_tokens(
     chunk,
     tokens=chunk.tokens[kept],
     lengths=np.where(bare, chunk.lengths, lengths),
+    places=None if chunk.places is None else chunk.places[kept],
   )
 
 
@@ -235,6 +249,11 @@ def _joined(chunks: Sequence[Chunk]) -> Chunk:
     lengths=np.concatenate([c.lengths for c in chunks]),
     documents=np.concatenate([c.documents for c in chunks]),
     num_start=chunks[0].num_start,
+    places=(
+      None
+      if chunks[0].places is None
+      else np.concatenate([c.places for c in chunks])
+    ),
   )
 
 
@@ -242,11 +261,13 @@ def _shuffled(chunk: Chunk, rng: np.random.Generator) -> Chunk:
   order = rng.permutation(len(chunk.lengths))
   lengths = chunk.lengths
   starts = np.cumsum(lengths) - lengths
+  within = _ranges(starts[order], lengths[order])
   return Chunk(
-    tokens=chunk.tokens[_ranges(starts[order], lengths[order])],
+    tokens=chunk.tokens[within],
     lengths=lengths[order],
     documents=chunk.documents[order],
     num_start=chunk.num_start,
+    places=None if chunk.places is None else chunk.places[within],
   )
 
 

@@ -1,7 +1,8 @@
 """Batches from arrays of examples: mixed, packed, and restartable."""
 
 import concurrent.futures
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from genret.core.docid_table import PAD, DocidTable
 from genret.core.errors import ConfigError
 from genret.tasks import packing
 from genret.tasks.examples import Examples
-from genret.tasks.packing import Features, RowLengths
+from genret.tasks.packing import STATE_PLACES, Features, RowLengths
+from genret.tasks.states import StateRows
 from genret.tasks.stream import (
   CHUNK_EXAMPLES,
   ROWS,
@@ -38,6 +40,8 @@ class StreamBatches:
     pack: whether a row holds several examples.
     identity: whatever else decides the batches, as JSON; a state is
       restored only where this is the same.
+    states: returns the states of the stream's tokens, by their places; asked
+      for at the first batch, and the batches then have `encoder_states`.
   """
 
   def __init__(
@@ -49,12 +53,14 @@ class StreamBatches:
     batch_size: int,
     pack: bool,
     identity: Mapping[str, Any],
+    states: Callable[[], StateRows] | None = None,
   ):
     self._stream = examples
     self._table = table
     self._lengths = lengths
     self._batch_size = batch_size
     self._pack = pack
+    self._open_states = states
     self._identity = {
       **identity,
       "format": _FORMAT,
@@ -71,7 +77,7 @@ class StreamBatches:
     return self
 
   def __next__(self) -> Features:
-    """Returns the next batch: int32 arrays of `batch_size` rows."""
+    """Returns the next batch: arrays of `batch_size` rows."""
     parts, missing = [], self._batch_size
     while missing:
       if self._row == _num_rows(self._rows):
@@ -82,7 +88,18 @@ class StreamBatches:
       parts.append(part)
       self._row += _num_rows(part)
       missing -= _num_rows(part)
-    return _joined(parts)
+    return self._with_states(_joined(parts))
+
+  def _with_states(self, batch: Features) -> Features:
+    """Reads the states of a batch, whose places are of no use to a step."""
+    if self._open_states is None:
+      return batch
+    places = batch.pop(STATE_PLACES)
+    return {**batch, "encoder_states": self._states.gather(places)}
+
+  @functools.cached_property
+  def _states(self) -> StateRows:
+    return self._open_states()
 
   def state(self) -> dict[str, Any]:
     """Returns, as JSON, where the next batch begins."""
@@ -152,6 +169,7 @@ def lay_out(
     input_lengths=chunk.lengths,
     targets=codes[used].astype(np.int32),
     target_lengths=used.sum(axis=1),
+    places=chunk.places,
   )
   if pack:
     layout = packing.best_fit(chunk.lengths, sequences.target_lengths, lengths)

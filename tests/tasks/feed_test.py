@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from genret.core.errors import ConfigError
-from genret.tasks import feed, mixtures
+from genret.tasks import feed, mixtures, sources
 from genret.tasks.host_tensorflow import seqio
 from genret.tasks.indexing import FirstP, Sentences
 from genret.tasks.retrieval import LabelledQueries
@@ -271,3 +272,55 @@ def test_a_task_of_the_user_s_own_is_read_by_seqio(small, small_docids):
     batches.restore({"identity": {}, "chunk": 0, "drawn": [0], "row": 0})
   with pytest.raises(ConfigError, match="not a mixture of genret"):
     next(feed.validation_batches(task, lengths=LENGTHS, batch_size=2))
+
+
+def test_batches_with_states_of_all_tasks(small, small_docids):
+  mixture = mixtures.build(
+    small,
+    small_docids,
+    tasks=[
+      FirstP(rate=1.0, token_dropout=(0.2, 0.6)),
+      LabelledQueries(rate=3.0),
+    ],
+    input_length=16,
+  )
+  examples = feed.examples_of(mixture.name)
+  assert set(examples) == {task.name for task in mixture.tasks}
+
+  def states():
+    return {
+      name: dataclasses.replace(one, states=one.tokens[:, None] / 64)
+      for name, one in examples.items()
+    }
+
+  options = {"lengths": {"inputs": 32, "targets": 12}, "batch_size": 4}
+  ours = feed.training_batches(mixture, **options, states=states)
+  plain = feed.training_batches(mixture, **options)
+  for _ in range(20):
+    batch = next(ours)
+    found = batch.pop("encoder_states")[..., 0]
+    expected = (batch["encoder_input_tokens"] / 64).astype(np.float16)
+    assert (found == expected).all()
+    theirs = next(plain)
+    assert batch.keys() == theirs.keys()
+    assert all((batch[name] == theirs[name]).all() for name in batch)
+  ours.restore(plain.state())
+  next(ours)
+
+
+def test_states_need_examples_that_are_there_beforehand(small, small_docids):
+  streaming = seqio.Task(
+    "feed_test_streaming",
+    source=seqio.FunctionDataSource(
+      lambda split, shuffle_files: None, splits=["train"]
+    ),
+    output_features=sources.features(small_docids),
+    preprocessors=[],
+  )
+  with pytest.raises(ConfigError, match="no end of texts to encode once"):
+    feed.training_batches(
+      streaming,
+      lengths={"inputs": 8, "targets": 4},
+      batch_size=2,
+      states=dict,
+    )

@@ -4,6 +4,7 @@ from hypothesis import given, strategies
 
 from genret.tasks.host_tensorflow import seqio, tf
 from genret.tasks.packing import (
+  STATE_PLACES,
   RowLengths,
   Sequences,
   best_fit,
@@ -140,3 +141,19 @@ def test_one_symbol_targets_fill_a_row():
 def test_features_are_int32(pack):
   features = lay_out([([5, 1], [4])], pack=pack)
   assert {v.dtype for v in features.values()} == {np.dtype(np.int32)}
+
+
+def test_places_stand_where_their_ids_do():
+  sequences = Sequences(
+    inputs=np.array([7, 8, 1, 9, 1]),
+    input_lengths=np.array([3, 2]),
+    targets=np.array([4, 5]),
+    target_lengths=np.array([1, 1]),
+    places=np.array([1 << 40, 5, 6, 2, 3]),
+  )
+  layout = best_fit([3, 2], [1, 1], RowLengths(inputs=6, targets=2))
+  features = encoder_decoder_features(
+    sequences, layout, RowLengths(inputs=6, targets=2), packed=True
+  )
+  assert features[STATE_PLACES].dtype == np.int64
+  assert features[STATE_PLACES].tolist() == [[1 << 40, 5, 6, 2, 3, 0]]

@@ -11,6 +11,7 @@ from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError
 from genret.tasks.examples import Examples
 from genret.tasks.packing import RowLengths
+from genret.tasks.states import StateRows
 from genret.tasks.stream import CHUNK_EXAMPLES, Chunk, Ingredient, Stream
 from genret.tasks.stream_feed import StreamBatches, lay_out, one_pass
 
@@ -184,3 +185,37 @@ def test_reading_arrays_loads_no_tensorflow():
   )
   shown = subprocess.check_output([sys.executable, "-c", code], text=True)
   assert shown == "False\n"
+
+
+@pytest.mark.parametrize("pack", [True, False])
+def test_states_stand_where_their_tokens_do(pack):
+  examples = numbered(40)
+  ids = examples.tokens.astype(np.float16)
+  asked = []
+
+  def states():
+    asked.append(True)
+    return StateRows([np.stack([ids, -ids], axis=1)])
+
+  def batches(**settings):
+    stream = Stream([Ingredient(examples=examples, **settings)], seed=0)
+    return StreamBatches(
+      stream,
+      table=TABLE,
+      lengths=LENGTHS,
+      batch_size=4,
+      pack=pack,
+      identity={},
+      states=states if settings else None,
+    )
+
+  ours, plain = batches(first_place=1), batches()
+  assert not asked
+  for _ in range(2 * CHUNK_EXAMPLES // 4):
+    batch = next(ours)
+    found = batch.pop("encoder_states")
+    tokens = batch["encoder_input_tokens"]
+    assert found.dtype == np.float16 and found.shape == (4, 8, 2)
+    assert (found[..., 0] == tokens).all() and (found[..., 1] == -tokens).all()
+    assert equal(batch, next(plain))
+  assert len(asked) == 1

@@ -1,3 +1,4 @@
+import dataclasses
 import tracemalloc
 
 import numpy as np
@@ -241,3 +242,27 @@ def test_dropout_leaves_markers_where_they_are(inner, num_start, share, seed):
     left = row[num_start:-1]
     assert left and left == sorted(set(left))
     assert set(left) <= set(range(200, 200 + inner[i]))
+
+
+def test_places_say_where_each_token_was_read():
+  several = [
+    Examples.collect(
+      [(i, range(2 + i, 2 + i + i % 7 + 1)) for i in range(size)],
+      input_length=12,
+    )
+    for size in (60, 35)
+  ]
+  firsts = (1, 1 + len(several[0].tokens))
+  ingredients = [
+    Ingredient(examples=examples, token_dropout=dropout, first_place=first)
+    for examples, dropout, first in zip(
+      several, [(0.0, 0.0), (0.2, 0.9)], firsts, strict=True
+    )
+  ]
+  [chunk] = read(Stream(ingredients, seed=3), 1)
+  tokens = np.concatenate([[0], *(e.tokens for e in several)])
+  assert (tokens[chunk.places] == chunk.tokens).all()
+  assert {0, 1} == set(np.digitize(chunk.places, firsts) - 1)
+  plain = [dataclasses.replace(i, first_place=None) for i in ingredients]
+  [without] = read(Stream(plain, seed=3), 1)
+  assert without.places is None and same(without, chunk)
