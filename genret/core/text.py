@@ -104,6 +104,13 @@ class Tokenizer:
     """
     return token_rows.pad(rows, length, pad_id=self.pad_id)
 
+  @property
+  def pieces(self) -> list[str]:
+    """What each id stands for; "▁" is the blank before a word."""
+    return [
+      self._pieces.id_to_piece(i) for i in range(self._pieces.GetPieceSize())
+    ]
+
   def decode(self, ids: Iterable[int]) -> str:
     """Turns ids back into text, up to the first EOS, without pads."""
     pieces = []

@@ -111,3 +111,10 @@ def test_rows_are_start_ids_the_texts_own_and_the_end(name):
   assert max(whole) < vocabulary.vocab_size
   padded = vocabulary.pad([whole], len(whole) + 1)
   assert padded[0, -1] == vocabulary.pad_id
+
+
+def test_pieces_are_in_the_order_of_their_ids():
+  tokenizer = Tokenizer()
+  (row,) = tokenizer.encode(["The house"], max_length=8, eos=False)
+  assert [tokenizer.pieces[i] for i in row] == ["▁The", "▁house"]
+  assert len(tokenizer.pieces) == 32_000
