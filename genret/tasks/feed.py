@@ -89,14 +89,8 @@ def training_batches(
       seed=seed,
       shard=shard,
     )
-  examples = Stream(
-    _ingredients(mixture, with_places=states is not None),
-    seed=seed,
-    shard=shard.index,
-    num_shards=shard.num_shards,
-  )
   return stream_feed.StreamBatches(
-    examples,
+    _stream(mixture, seed=seed, shard=shard, with_places=states is not None),
     table=seqio.get_subtasks(mixture)[0].source.table,
     lengths=row,
     batch_size=batch_size,
@@ -259,13 +253,17 @@ def _is_ours(mixture: seqio.Mixture | seqio.Task) -> bool:
   )
 
 
-def _ingredients(
-  mixture: seqio.Mixture | seqio.Task, *, with_places: bool
-) -> list[Ingredient]:
+def _stream(
+  mixture: seqio.Mixture | seqio.Task,
+  *,
+  seed: int,
+  shard: seqio.ShardInfo,
+  with_places: bool,
+) -> Stream:
   tasks = seqio.get_subtasks(mixture)
   sizes = [len(task.source.examples.tokens) for task in tasks]
   places = itertools.accumulate(sizes[:-1], initial=1)
-  return [
+  ingredients = [
     Ingredient(
       examples=task.source.examples,
       rate=mixture.get_rate(task) if isinstance(mixture, seqio.Mixture) else 1,
@@ -274,6 +272,9 @@ def _ingredients(
     )
     for task, place in zip(tasks, places, strict=True)
   ]
+  return Stream(
+    ingredients, seed=seed, shard=shard.index, num_shards=shard.num_shards
+  )
 
 
 def _state_rows(
