@@ -29,6 +29,8 @@ from genret.interop.stacked import Stacking
 from genret.models.t5 import T5, T5Config
 
 STAGE = "convert"
+PRETRAINED = "pretrain"
+"""The other stage whose artifact is such weights."""
 FORMAT_VERSION = 1
 HEADER = "t5.json"
 PARAMETERS = "parameters.safetensors"
@@ -112,14 +114,19 @@ class Weights:
       ArtifactError: there is none, or it is damaged or of another format.
     """
     folder = Path(folder)
-    artifacts.load(folder, stage=STAGE, format_version=FORMAT_VERSION)
+    made_by = artifacts.load(folder).stage
+    artifacts.load(
+      folder,
+      stage=PRETRAINED if made_by == PRETRAINED else STAGE,
+      format_version=FORMAT_VERSION,
+    )
     try:
       header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
       origin = header["origin"]
       origin["stacking"] = stacked.from_json(origin["stacking"])
       optimizer = folder / OPTIMIZER
       return cls(
-        config=T5Config(**header["model"]),
+        config=T5Config.from_json(header["model"]),
         params=safetensors_file.read(folder / PARAMETERS),
         state=safetensors_file.read(optimizer) if optimizer.exists() else {},
         origin=Origin(**origin),

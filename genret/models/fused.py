@@ -38,8 +38,13 @@ def _joined(name: str, part: Any) -> Any:
   if not isinstance(part, Mapping):
     return part
   tree = {child: _joined(child, below) for child, below in part.items()}
-  if name in _GROUPS:
-    kernels = [tree.pop(member)["kernel"] for member in _GROUPS[name]]
-    joined = jnp.concatenate(kernels, axis=1)
-    tree["+".join(_GROUPS[name])] = {"kernel": joined}
+  members = _GROUPS.get(name, ())
+  if members and set(members) <= tree.keys():  # BERT's MLP has no such two.
+    parts = [tree.pop(member) for member in members]
+    tree["+".join(members)] = jax.tree.map(_side_by_side, *parts)
   return tree
+
+
+def _side_by_side(*leaves: jax.Array) -> jax.Array:
+  """Joins kernels, and biases where there are any, along their outputs."""
+  return jnp.concatenate(leaves, axis=-1)

@@ -78,17 +78,18 @@ def rms_norm(x: Float[Array, "*B D"], scale: Float[Array, "D"]) -> Array:
 
 
 @jax.custom_vjp
-def _matmul(x: Array, kernel: Float32[Array, "I O"]) -> Array:
+def multiply(x: Float[Array, "*B I"], kernel: Float32[Array, "I O"]) -> Array:
+  """Multiplies by a kernel in the dtype of what it is given."""
   return x @ kernel.astype(x.dtype)
 
 
-def _matmul_forward(x: Array, kernel: Array):
-  # The product itself, not `_matmul`: rematerialisation must see that it is
+def _multiply_forward(x: Array, kernel: Array):
+  # The product itself, not `multiply`: rematerialisation must see that it is
   # one to keep it.
   return x @ kernel.astype(x.dtype), (x, kernel)
 
 
-def _matmul_backward(residuals, gradient: Array):
+def _multiply_backward(residuals, gradient: Array):
   x, kernel = residuals
   rows = x.reshape(-1, x.shape[-1])
   rows_gradient = gradient.reshape(-1, gradient.shape[-1])
@@ -102,12 +103,12 @@ def _matmul_backward(residuals, gradient: Array):
 # XLA then copies the tall activations into that order first, a quarter of a
 # training step on a CPU. Over flat rows it does not. This rule also sums the
 # kernel's gradient in float32 under bfloat16.
-_matmul.defvjp(_matmul_forward, _matmul_backward)
+multiply.defvjp(_multiply_forward, _multiply_backward)
 
 
 def dense(x: Float[Array, "*B I"], params: Parameters) -> Array:
   """Multiplies by the kernel; T5 has no biases."""
-  return _matmul(x, params["kernel"])
+  return multiply(x, params["kernel"])
 
 
 def projections(

@@ -44,6 +44,7 @@ def part_of(path: str) -> str:
   """
   owned = {
     "token_embedder": "text embedding",
+    "encoder/lexical": "text embedding",
     "decoder/docid_embedder": "docid embedding",
     "decoder/logits_dense": "head",
   }

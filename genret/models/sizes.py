@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from genret.core import errors
+from genret.models.encoder_config import EncoderConfig
 
 REMAT = Literal["none", "dots", "full"]
 
@@ -60,6 +61,8 @@ class T5Config:
       kernels, "full" keeps the layer's input alone.
     scan_layers: whether a training step compiles one encoder layer and one
       decoder layer and scans over a copy of their parameters.
+    encoder: a sentence encoder in the place of T5's own, whose fields
+      (num_encoder_layers among them) then say nothing. emb_dim is its width.
   """
 
   vocab_size: int = 32_128
@@ -85,6 +88,7 @@ class T5Config:
   head_init_scale: float = 1.0
   remat: REMAT = "none"
   scan_layers: bool = False
+  encoder: EncoderConfig | None = None
 
   def __post_init__(self):
     if self.dtype not in ("float32", "bfloat16"):
@@ -101,6 +105,34 @@ class T5Config:
         f"docid_vocab_size is {self.docid_vocab_size} but docid_length is not"
         " given; set it to the table's length T (EOS counted)."
       )
+    if self.encoder is not None and self.emb_dim != self.encoder.width:
+      raise errors.ConfigError(
+        f"emb_dim is {self.emb_dim} and the encoder writes"
+        f" {self.encoder.width} numbers a token (bert.emb_dim"
+        f" {self.encoder.bert.emb_dim} and lexical_dim"
+        f" {self.encoder.lexical_dim}); set emb_dim to that."
+      )
+
+  @classmethod
+  def from_json(cls, fields: Mapping[str, Any]) -> Self:
+    """Makes one of what JSON keeps of `dataclasses.asdict`."""
+    encoder = fields.get("encoder")
+    if encoder is not None:
+      fields = {**fields, "encoder": EncoderConfig.from_json(encoder)}
+    return cls(**fields)
+
+  @property
+  def input_vocabulary(self) -> str:
+    """Name of the vocabulary that inputs are written in."""
+    return "t5" if self.encoder is None else self.encoder.vocabulary
+
+  @property
+  def embeds_text(self) -> bool:
+    """Whether there is a text embedding, `token_embedder`.
+
+    A sentence encoder has its own; docids of text still need one.
+    """
+    return self.encoder is None or self.docid_vocab_size is None
 
   @property
   def plain(self) -> "T5Config":

@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Float32, Int
 
 from genret.core import errors
-from genret.models import layers, positions
+from genret.models import encoders, layers, positions
 from genret.models.fused import fuse
 from genret.models.sizes import T5Config
 
@@ -78,7 +78,7 @@ class T5Stepper:
     Args:
       inputs: text ids; 0 pads.
     """
-    states = layers.encode(self.params, self.config, inputs)
+    states = encoders.encode(self.params, self.config, inputs)
     return Encoded(states=states, mask=inputs > 0)
 
   def start(self, encoded: Encoded) -> Cache:

@@ -19,7 +19,14 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float, Float32, Int
 
-from genret.models import layers, parameters, positions
+from genret.models import (
+  bert_parameters,
+  encoders,
+  layers,
+  parameters,
+  positions,
+)
+from genret.models.bert_parameters import Declared
 from genret.models.sizes import SIZES, T5Config, size
 
 __all__ = [
@@ -47,13 +54,17 @@ class T5(nn.Module):
   def setup(self):
     """Declares the parameters."""
     config = self.config
-    self.token_embedder = parameters.embedding(
-      "token_embedder",
-      config.vocab_size,
-      config,
-      stddev=config.embedding_init_stddev,
-    )
-    self.encoder = parameters.Encoder(config)
+    if config.embeds_text:
+      self.token_embedder = parameters.embedding(
+        "token_embedder",
+        config.vocab_size,
+        config,
+        stddev=config.embedding_init_stddev,
+      )
+    if config.encoder is None:
+      self.encoder = parameters.Encoder(config)
+    else:
+      self.encoder = Declared(bert_parameters.tree(config.encoder))
     self.decoder = parameters.Decoder(config)
 
   def encode(
@@ -61,6 +72,8 @@ class T5(nn.Module):
     inputs: Int[Array, "B L"],
     *,
     segment_ids: Int[Array, "B L"] | None = None,
+    positions: Int[Array, "B L"] | None = None,
+    states: Float[Array, "B L E"] | None = None,
     deterministic: bool = True,
   ) -> Float[Array, "B L D"]:
     """Encodes texts.
@@ -68,20 +81,24 @@ class T5(nn.Module):
     Args:
       inputs: text ids; 0 pads and is not attended to.
       segment_ids: of packed rows.
+      positions: of packed rows, where a sentence encoder reads them.
+      states: of the same inputs, from `encoders.frozen_states`; the frozen
+        layers are then not run.
       deterministic: False drops values, and needs the "dropout" rng.
 
     Returns:
       One vector a position, in the dtype of the activations.
     """
-    params = {
-      "token_embedder": self.token_embedder(),
-      "encoder": self.encoder(),
-    }
-    return layers.encode(
+    params = {"encoder": self.encoder()}
+    if self.config.encoder is None:
+      params["token_embedder"] = self.token_embedder()
+    return encoders.encode(
       params,
       self.config,
       inputs,
       segment_ids=segment_ids,
+      positions=positions,
+      states=states,
       drop=self._dropout(deterministic, 0),
     )
 
@@ -148,7 +165,7 @@ class T5(nn.Module):
     encoder_segment_ids: Int[Array, "B L"] | None = None,
     decoder_segment_ids: Int[Array, "B T"] | None = None,
     encoder_positions: Int[Array, "B L"] | None = None,
-    decoder_positions: Int[Array, "B T"] | None = None,
+    encoder_states: Float[Array, "B L E"] | None = None,
     deterministic: bool = True,
     head: bool = True,
   ) -> Float[Array, "B T V"]:
@@ -159,9 +176,9 @@ class T5(nn.Module):
       decoder_inputs: symbols shifted right; 0 (BOS) opens each docid.
       encoder_segment_ids: of packed rows.
       decoder_segment_ids: of packed rows.
-      encoder_positions: not needed, since T5 counts relative positions; there
-        for batches that carry them.
-      decoder_positions: likewise.
+      encoder_positions: of packed rows. T5 counts relative positions and
+        needs none, a sentence encoder does.
+      encoder_states: of the same inputs, from `encoders.frozen_states`.
       deterministic: False drops values, and needs the "dropout" rng.
       head: False leaves the head to the caller.
 
@@ -169,9 +186,12 @@ class T5(nn.Module):
       Logits [B, T, V], float32, V as wide as the head; or without the head
       what it reads, [B, T, D].
     """
-    del encoder_positions, decoder_positions
     encoded = self.encode(
-      inputs, segment_ids=encoder_segment_ids, deterministic=deterministic
+      inputs,
+      segment_ids=encoder_segment_ids,
+      positions=encoder_positions,
+      states=encoder_states,
+      deterministic=deterministic,
     )
     return self.decode(
       encoded,

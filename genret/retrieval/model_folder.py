@@ -75,7 +75,7 @@ class ModelSpec:
         raise ArtifactError(
           f"{path} has format {version}; this genret reads {FORMAT_VERSION}."
         )
-      model = T5Config(**fields.pop("model"))
+      model = T5Config.from_json(fields.pop("model"))
       return cls(model=model, **fields)
     except ArtifactError:
       raise

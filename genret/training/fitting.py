@@ -15,7 +15,7 @@ from genret.models.sizes import REMAT, T5Config
 from genret.training import memory
 from genret.training.losses import Loss
 from genret.training.memory import Rows, Weights
-from genret.training.optimizers import Optimizer
+from genret.training.optimizers import Optimizer, of_model
 from genret.training.partitioning import MeshShape
 
 # From what keeps all of a layer to what keeps its input alone.
@@ -209,5 +209,5 @@ class Step:
 
   @functools.cached_property
   def _optimizer_state(self) -> Any:
-    optimizer = self.optimizer.build(LONG)
+    optimizer = of_model(self.optimizer.build(LONG), self.config)
     return jax.eval_shape(optimizer.init, self.variables["params"])

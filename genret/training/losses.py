@@ -99,7 +99,8 @@ def batch_sums(
   Args:
     model: A T5.
     params: Its parameters.
-    batch: seqio's encoder-decoder features, packed or padded.
+    batch: seqio's encoder-decoder features, packed or padded, and where the
+      frozen part of a sentence encoder has run already its `encoder_states`.
     num_symbols: How many columns of the logits are real.
     loss: The settings.
     key: Of dropout and sampling.
@@ -119,6 +120,8 @@ def batch_sums(
     batch["decoder_input_tokens"],
     encoder_segment_ids=batch.get("encoder_segment_ids"),
     decoder_segment_ids=batch.get("decoder_segment_ids"),
+    encoder_positions=batch.get("encoder_positions"),
+    encoder_states=batch.get("encoder_states"),
     deterministic=False,
     rngs={"dropout": key},
   )

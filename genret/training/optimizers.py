@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from genret.core.errors import ConfigError
+from genret.models.sizes import T5Config
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,34 @@ def scale_groups(
     )
 
   return optax.stateless(update)
+
+
+def of_model(
+  optimizer: optax.GradientTransformation, config: T5Config
+) -> optax.GradientTransformation:
+  """Keeps an optimizer from what a model has frozen.
+
+  It then has neither moments of these parameters nor updates, and what it
+  does to all alike, weight decay or a multiplier, passes them by.
+
+  Args:
+    optimizer: The gradient transformation.
+    config: Of the model.
+  """
+  encoder = config.encoder
+  if encoder is None or encoder.frozen_below is None:
+    return optimizer
+
+  def labels(params: Any) -> Any:
+    return jax.tree_util.tree_map_with_path(
+      lambda path, _: (
+        "frozen" if encoder.freezes(_path_name(path)) else "trained"
+      ),
+      params,
+    )
+
+  parts = {"trained": optimizer, "frozen": optax.set_to_zero()}
+  return optax.partition(parts, labels)
 
 
 def _path_name(path: tuple[Any, ...]) -> str:

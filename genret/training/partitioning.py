@@ -35,6 +35,7 @@ AXIS_RULES: tuple[tuple[str, str | None], ...] = (
   ("embed", None),
   ("kv", None),
   ("relpos_buckets", None),
+  ("abspos_buckets", None),
   ("length", None),
   ("layers", None),
 )

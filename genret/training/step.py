@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, PartitionSpec
 
-from genret.training import losses, partitioning
+from genret.training import losses, optimizers, partitioning
 from genret.training.partitioning import MeshShape, Rules
 
 Batch = Mapping[str, jax.Array]
@@ -59,7 +59,8 @@ class Program:
   Attributes:
     model: A module called as `model(inputs, decoder_inputs, …) -> logits`.
     num_symbols: Real columns of its logits.
-    optimizer: The gradient transformation.
+    optimizer: The gradient transformation; what the model has frozen it
+      neither sees nor changes.
     loss: Settings of the loss.
     seed: Seeds parameters and dropout.
     mesh: Where it runs.
@@ -126,8 +127,12 @@ class Program:
     return TrainState(
       step=jnp.zeros((), jnp.int32),
       params=params,
-      opt_state=self.optimizer.init(params),
+      opt_state=self._transformation.init(params),
     )
+
+  @functools.cached_property
+  def _transformation(self) -> optax.GradientTransformation:
+    return optimizers.of_model(self.optimizer, self.model.config)
 
   def compile_step(
     self, state: TrainState
@@ -150,7 +155,7 @@ class Program:
     """Takes one optimizer step on one batch of seqio's model features."""
     key = jax.random.fold_in(jax.random.key(self.seed), state.step)
     grads, sums = self._gradients(state.params, batch, key)
-    updates, opt_state = self.optimizer.update(
+    updates, opt_state = self._transformation.update(
       grads, state.opt_state, state.params
     )
     weight = jnp.maximum(sums.weight, 1.0)

@@ -78,3 +78,10 @@ def test_shapes_are_those_of_real_parameters():
     lambda a: a.shape, found
   )
   assert counts(config)["docid embedding"] == 5 * 8
+
+
+def test_parts_of_a_sentence_encoder_by_hand(encoded_config):
+  found = counts(encoded_config)
+  layer = 4 * (12 * 12 + 12) + 2 * 12 * 20 + 20 + 12 + 4 * 12
+  assert found["encoder"] == 2 * layer + (40 + 10 + 2 + 2) * 12
+  assert found["text embedding"] == 40 * 4

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -77,3 +78,19 @@ def test_an_unknown_dtype_and_a_missing_length_are_refused():
     T5Config(dtype="float16")
   with pytest.raises(ConfigError, match="docid_length"):
     T5Config(docid_vocab_size=10)
+
+
+def test_the_width_is_the_encoders(encoded_config):
+  with pytest.raises(ConfigError, match="emb_dim is 24 .* 16 numbers"):
+    dataclasses.replace(encoded_config, emb_dim=24)
+
+
+def test_the_encoder_says_what_inputs_are_written_in(config, encoded_config):
+  assert config.input_vocabulary == "t5"
+  assert encoded_config.input_vocabulary == "bert_uncased"
+
+
+def test_a_configuration_comes_back_from_json(config, encoded_config):
+  for one in (config, encoded_config):
+    fields = json.loads(json.dumps(dataclasses.asdict(one)))
+    assert T5Config.from_json(fields) == one
