@@ -1,5 +1,6 @@
 """A T5 so small that a step compiles in a second, and a batch for it."""
 
+import dataclasses
 import json
 import os
 import socket
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genret.embeddings.bert import BertConfig
+from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5, T5Config
 from genret.training.losses import Loss
 from genret.training.optimizers import Adafactor, Schedule
@@ -28,6 +31,22 @@ CONFIG = T5Config(
   docid_vocab_size=12,
   docid_length=3,
   dropout_rate=0.1,
+)
+# With a sentence encoder of which embeddings and the first layer are frozen.
+ENCODED = dataclasses.replace(
+  CONFIG,
+  encoder=EncoderConfig(
+    bert=BertConfig(
+      vocab_size=64,
+      emb_dim=8,
+      num_layers=2,
+      num_heads=2,
+      mlp_dim=16,
+      max_positions=8,
+    ),
+    frozen_below=1,
+    lexical_dim=8,
+  ),
 )
 
 
@@ -54,11 +73,23 @@ def make_batch(rows: int = 8) -> dict[str, np.ndarray]:
   return {
     "encoder_input_tokens": rng.integers(1, 64, (rows, 8)).astype(np.int32),
     "encoder_segment_ids": np.tile([1] * 4 + [2] * 4, (rows, 1)),
+    "encoder_positions": np.tile([0, 1, 2, 3] * 2, (rows, 1)),
     "decoder_input_tokens": shifted,
     "decoder_target_tokens": targets,
     "decoder_segment_ids": np.tile([1] * 3 + [2] * 3, (rows, 1)),
     "decoder_loss_weights": np.ones((rows, 6), np.int32),
   }
+
+
+@pytest.fixture(scope="session")
+def encoded_config() -> T5Config:
+  return ENCODED
+
+
+@pytest.fixture(scope="session")
+def encoded_program():
+  """Makes the program of an optimizer for a model with a sentence encoder."""
+  return lambda optimizer: make_program(optimizer, config=ENCODED)
 
 
 @pytest.fixture(scope="session")

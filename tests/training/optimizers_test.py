@@ -1,14 +1,17 @@
 """Schedules by hand, Adafactor by its paper, groups by name."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from genret.core.errors import ConfigError
+from genret.models.t5 import T5Config
 from genret.training.optimizers import (
   Adafactor,
   AdamW,
   Schedule,
+  of_model,
   scale_groups,
 )
 
@@ -80,3 +83,26 @@ def test_a_group_that_finds_nothing_is_an_error():
   updates = {"embedder": jnp.ones(1)}
   with pytest.raises(ConfigError, match="embeder"):
     groups.update(updates, groups.init(updates), updates)
+
+
+def test_what_is_frozen_has_no_moments_and_no_decay(encoded_config):
+  """Beside it all goes on as if it were not there."""
+  ones = jnp.ones((2, 3))
+  trained = {
+    "decoder": {"kernel": ones},
+    "encoder": {"bert": {"layers_1": {"kernel": ones}}},
+  }
+  bert = {"layers_0": {"kernel": ones}, **trained["encoder"]["bert"]}
+  params = {**trained, "encoder": {"bert": bert}}
+  adamw = AdamW(weight_decay=0.1).build(10)
+  sparing = of_model(adamw, encoded_config)
+  state = sparing.init(params)
+  moments = [leaf for leaf in jax.tree.leaves(state) if leaf.shape == (2, 3)]
+  assert len(moments) == 2 * 2
+  for _ in range(2):  # the first step has a rate of 0
+    updates, state = sparing.update(params, state, params)
+  assert not np.any(updates["encoder"]["bert"].pop("layers_0")["kernel"])
+  expected, other = adamw.update(trained, adamw.init(trained), trained)
+  expected, _ = adamw.update(trained, other, trained)
+  jax.tree.map(np.testing.assert_array_equal, updates, expected)
+  assert of_model(adamw, T5Config()) is adamw

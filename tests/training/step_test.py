@@ -7,8 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import traverse_util
 
+from genret.models import encoders
 from genret.models.t5 import T5
+from genret.training.checkpoints import Checkpoints
+from genret.training.optimizers import Adafactor, AdamW, Schedule
 from genret.training.step import count_examples
 
 
@@ -109,3 +113,67 @@ def test_steps_on_two_processes_equal_steps_on_one(joined):
   reports = joined("sharded_step.py", "4", devices=2, processes=2)
   assert reports[0] == reports[1]
   check(reports[0], 4)
+
+
+WITH_DECAY = {
+  "adamw": AdamW(
+    schedule=Schedule(peak=0.05, warmup_steps=0), weight_decay=0.1
+  ),
+  "adafactor": Adafactor(
+    schedule=Schedule(peak=0.05, warmup_steps=0),
+    weight_decay=0.1,
+    min_dim_size_to_factor=8,
+  ),
+}
+
+
+@pytest.mark.parametrize("optimizer", WITH_DECAY)
+def test_what_is_frozen_does_not_change(
+  optimizer, encoded_program, batch, tmp_path
+):
+  """Whatever the decay; and such a state comes back from a checkpoint."""
+  program = encoded_program(WITH_DECAY[optimizer])
+  state = program.init_state()
+  before = jax.device_get(state.params)
+  step = program.compile_step(state)
+  for _ in range(3):
+    state, metrics = step(state, jax.device_put(batch))
+  assert np.isfinite(metrics.loss)
+  after = traverse_util.flatten_dict(jax.device_get(state.params), sep="/")
+  # Keys' biases move all scores of a softmax alike, and there is one segment.
+  idle = ("key/bias", "segment/embedding")
+  for name, first in traverse_util.flatten_dict(before, sep="/").items():
+    frozen = program.model.config.encoder.freezes(name)
+    if frozen or not name.endswith(idle):
+      assert np.array_equal(after[name], first) == frozen, name
+  checkpoints = Checkpoints(tmp_path, measure=None)
+  checkpoints.save(state, position={}, metrics={})
+  checkpoints.wait()
+  restored = checkpoints.restore(program.abstract_state(), 3)
+  checkpoints.close()
+  jax.tree.map(np.testing.assert_array_equal, restored, state)
+
+
+def test_a_step_with_states_given_is_one_that_computes_them(
+  encoded_program, batch
+):
+  program = encoded_program(WITH_DECAY["adamw"])
+  quiet = dataclasses.replace(program, optimizer=optax.sgd(1))
+  state = quiet.init_state()
+  texts = batch["encoder_input_tokens"].reshape(-1, 4)
+  states = encoders.frozen_states(state.params, program.model.config, texts)
+  given = {**batch, "encoder_states": states.reshape(8, 8, -1)}
+  found = [
+    quiet.compile_step(state)(_copy(state), jax.device_put(one))
+    for one in (batch, given)
+  ]
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *found)
+
+
+@pytest.mark.slow
+def test_a_sharded_step_with_a_sentence_encoder_is_one_on_one_device(joined):
+  (report,) = joined("sharded_encoder.py", devices=8)
+  assert report["gradients"] < 1e-5
+  assert report["parameters"] < 1e-5
+  assert report["losses"] < 1e-4
+  assert report["params"] < 0.2
