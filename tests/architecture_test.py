@@ -79,7 +79,11 @@ POSITIONAL = 3
 PARAMETERS = 8
 
 # Tests of something other than one module.
-TESTS_OF_MANY = {"architecture_test.py", "cli/pipeline_test.py"}
+TESTS_OF_MANY = {
+  "architecture_test.py",
+  "cli/pipeline_test.py",
+  "tools/starting_points_test.py",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
