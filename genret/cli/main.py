@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
   "docids": "give each document its identifier",
   "cache": "tokenise training examples once, for all runs and hosts",
   "plan": "say what a run needs of a machine, before there is one",
+  "pretrain": "teach a T5 some language, from the texts of collections",
   "convert": "turn weights of t5x or transformers into ours, and back",
   "train": "train a model to write docids",
   "retrieve": "search queries with a model",

@@ -28,7 +28,10 @@ COMMAND_OF = {
   "tasks": "train",
 }
 # What required macros are set to, where 'x' will not do.
-PLACEHOLDERS = {"RUNS": "{'mine': 'mine.trec'}"}
+PLACEHOLDERS = {
+  "COLLECTIONS": "('x', 'y')",
+  "RUNS": "{'mine': 'mine.trec'}",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
