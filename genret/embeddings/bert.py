@@ -104,8 +104,8 @@ def embed(
     params: the tree.
     tokens: ids of the vocabulary.
     config: the shape.
-    positions: of each token in its own text, for rows that hold several.
-      None: a row is one text.
+    positions: of each token in its own text, for rows that hold several; one
+      that has no embedding gives NaN. None: a row is one text.
     dtype: of the states.
 
   Raises:
@@ -120,7 +120,10 @@ def embed(
       f" {config.max_positions} positions; cut the texts to that."
     )
   x = tables["word"]["embedding"][tokens]
-  x = x + (places[:length] if positions is None else places[positions])
+  if positions is None:
+    x = x + places[:length]
+  else:  # Of texts that are too long NaN, where nothing can be raised.
+    x = x + places.at[positions].get(mode="fill", fill_value=jnp.nan)
   x = x + tables["segment"]["embedding"][0]
   return norm(tables["norm"], x.astype(dtype), config=config)
 

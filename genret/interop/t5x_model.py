@@ -152,6 +152,7 @@ class DocidModel(models.EncoderDecoderModel):
       batch["decoder_input_tokens"],
       encoder_segment_ids=batch.get("encoder_segment_ids"),
       decoder_segment_ids=batch.get("decoder_segment_ids"),
+      encoder_positions=batch.get("encoder_positions"),
       deterministic=dropout_rng is None,
       rngs=None if dropout_rng is None else {"dropout": dropout_rng},
       mutable=mutable,

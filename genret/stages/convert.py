@@ -91,6 +91,11 @@ def run(
   if not config.optimizer_state:
     found = dataclasses.replace(found, state={})
   found, fresh = _fitted(found, docids, seed=config.seed)
+  if config.to != "genret" and found.config.encoder is not None:
+    raise ConfigError(
+      f"{source} has a sentence encoder in the place of T5's own, and no T5 of"
+      f" {config.to} can hold it. Only --to=genret can."
+    )
   if config.to == "huggingface":
     huggingface.check(found.config)
   recipe = _recipe(config, source, docids)

@@ -119,6 +119,12 @@ class PlanConfig:
   virtual: bool = True
 
   def __post_init__(self):
+    if self.model.encoder is not None:
+      raise ConfigError(
+        "genret plan counts the activations of T5's own encoder, and this"
+        " model has a sentence encoder in its place. Leave T5Config.encoder"
+        " away to plan the decoder and the head."
+      )
     lengths = self.task_feature_lengths
     if set(lengths) != {"inputs", "targets"}:
       raise ConfigError(

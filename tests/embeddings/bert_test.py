@@ -1,3 +1,4 @@
+import importlib.util
 import math
 
 import numpy as np
@@ -129,6 +130,45 @@ def tree():
   return bert.from_names(random_weights())
 
 
+@pytest.mark.skipif(
+  any(importlib.util.find_spec(m) is None for m in ("torch", "transformers")),
+  reason="torch and transformers come with genret[interop]",
+)
+def test_the_states_after_each_layer_are_those_of_transformers():
+  import torch
+  from transformers import BertConfig, BertModel
+
+  torch.manual_seed(0)
+  theirs = BertModel(
+    BertConfig(
+      vocab_size=CONFIG.vocab_size,
+      hidden_size=D,
+      num_hidden_layers=LAYERS,
+      num_attention_heads=HEADS,
+      intermediate_size=INNER,
+      max_position_embeddings=CONFIG.max_positions,
+      layer_norm_eps=CONFIG.norm_epsilon,
+      initializer_range=1.0,
+    )
+  ).eval()
+  tokens = np.array([[3, 1, 4, 1, 5], [2, 7, 0, 0, 0]])
+  with torch.no_grad():
+    expected = theirs(
+      torch.from_numpy(tokens),
+      attention_mask=torch.from_numpy((tokens > 0).astype(int)),
+      output_hidden_states=True,
+    ).hidden_states
+  weights = {k: v.numpy() for k, v in theirs.state_dict().items()}
+  tree = bert.from_names(weights)
+  x = bert.embed(tree, tokens, config=CONFIG)
+  mask = bert.key_mask(tokens)
+  for last, states in enumerate(expected):
+    found = bert.states(tree, x, mask=mask, config=CONFIG, last=last)
+    np.testing.assert_allclose(
+      found[tokens > 0], states.numpy()[tokens > 0], atol=1e-5
+    )
+
+
 def test_layers_go_on_where_others_stopped(tree):
   tokens = np.array([[3, 1, 4, 0]])
   mask = bert.key_mask(tokens)
@@ -220,6 +260,13 @@ def test_a_missing_array_is_named():
 def test_texts_longer_than_there_are_positions_are_refused(tree):
   with pytest.raises(ConfigError, match="9 tokens .* 8 positions"):
     bert.embed(tree, np.ones((1, 9), int), config=CONFIG)
+
+
+def test_a_position_that_there_is_not_is_no_number(tree):
+  tokens, positions = np.ones((1, 2), int), np.array([[7, 8]])
+  x = bert.embed(tree, tokens, config=CONFIG, positions=positions)
+  assert np.isfinite(x[0, 0]).all()
+  assert np.isnan(x[0, 1]).all()
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():

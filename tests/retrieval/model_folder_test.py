@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from genret.core.errors import ArtifactError, ConfigError
+from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5Config
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
@@ -50,6 +51,14 @@ def test_a_spec_comes_back_as_it_was(tmp_path):
 
 def test_a_model_of_text_docids_comes_back_too(tmp_path):
   spec = dataclasses.replace(SPEC, model=T5Config(), num_symbols=32_128)
+  spec.save(tmp_path)
+  assert ModelSpec.load(tmp_path) == spec
+
+
+def test_a_model_with_a_sentence_encoder_comes_back_too(tmp_path):
+  encoder = EncoderConfig(frozen_below=6, lexical_dim=128)
+  model = T5Config(emb_dim=512, encoder=encoder)
+  spec = dataclasses.replace(SPEC, model=model)
   spec.save(tmp_path)
   assert ModelSpec.load(tmp_path) == spec
 

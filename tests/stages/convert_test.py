@@ -8,8 +8,10 @@ from flax import traverse_util
 
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError
+from genret.embeddings.bert import BertConfig
 from genret.interop import orbax_tree, safetensors_file, t5x_legacy
 from genret.interop.weights import Weights
+from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
 from genret.retrieval.model_folder import ModelSpec
@@ -181,24 +183,14 @@ def test_arrays_of_the_artifact_stay_on_disk(golden, tmp_path):
   assert isinstance(leaves["token_embedder/embedding"].read(), np.memmap)
 
 
-def test_a_model_folder_goes_to_t5x(tmp_path, docids):
+def model_folder_of(model, folder, docids):
+  """Writes a model folder of fresh parameters at step 4; returns these."""
   import jax
   import optax
 
   from genret.training.checkpoints import Checkpoints
   from genret.training.step import TrainState
 
-  model = T5Config(
-    vocab_size=32,
-    emb_dim=8,
-    num_heads=2,
-    head_dim=4,
-    mlp_dim=8,
-    num_encoder_layers=1,
-    num_decoder_layers=1,
-    docid_vocab_size=6,
-    docid_length=2,
-  )
   ModelSpec(
     model=model,
     num_symbols=6,
@@ -206,10 +198,10 @@ def test_a_model_folder_goes_to_t5x(tmp_path, docids):
     docids=model_folder.codes_hash(docids),
     input_length=8,
     dev_measure=None,
-  ).save(tmp_path / "model")
+  ).save(folder)
   ids = np.array([[2, 3]])
   params = T5(model).init(jax.random.key(0), ids, ids)["params"]
-  checkpoints = Checkpoints(tmp_path / "model" / "checkpoints", measure=None)
+  checkpoints = Checkpoints(folder / "checkpoints", measure=None)
   state = TrainState(
     step=jax.numpy.int32(4),
     params=params,
@@ -217,14 +209,49 @@ def test_a_model_folder_goes_to_t5x(tmp_path, docids):
   )
   checkpoints.save(state, position={}, metrics={})
   checkpoints.close()
+  return traverse_util.flatten_dict(params, sep="/")
+
+
+MODEL = T5Config(
+  vocab_size=32,
+  emb_dim=8,
+  num_heads=2,
+  head_dim=4,
+  mlp_dim=8,
+  num_encoder_layers=1,
+  num_decoder_layers=1,
+  docid_vocab_size=6,
+  docid_length=2,
+)
+
+
+def test_a_model_folder_goes_to_t5x(tmp_path, docids):
+  params = model_folder_of(MODEL, tmp_path / "model", docids)
   made = convert.run(
     ConvertConfig(to="t5x"), tmp_path / "model", out=tmp_path / "t5x"
   )
   assert made.path.name == "checkpoint_4"
   found = arrays(made.path)
   assert found.pop("state/step") == 4
-  flat = traverse_util.flatten_dict(params, sep="/")
-  assert_same(found, {f"target/{n}": np.asarray(a) for n, a in flat.items()})
+  assert_same(found, {f"target/{n}": np.asarray(a) for n, a in params.items()})
+
+
+def test_a_sentence_encoder_stays_with_genret(tmp_path, docids):
+  bert = BertConfig(
+    vocab_size=32, emb_dim=8, num_layers=1, num_heads=2, mlp_dim=8
+  )
+  model = dataclasses.replace(MODEL, encoder=EncoderConfig(bert=bert))
+  params = model_folder_of(model, tmp_path / "model", docids)
+  for to in ("t5x", "huggingface"):
+    with pytest.raises(ConfigError, match=f"no T5 of {to}"):
+      convert.run(
+        ConvertConfig(to=to), tmp_path / "model", out=tmp_path / "out"
+      )
+  assert not (tmp_path / "out").exists()
+  made = convert.run(ConvertConfig(), tmp_path / "model", out=tmp_path / "out")
+  found = Weights.load(made.path)
+  assert found.config == model
+  assert_same({n: leaf.read() for n, leaf in found.params.items()}, params)
 
 
 def test_a_model_of_text_docids_takes_others(golden, tmp_path, docids):

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from genret.core.errors import ConfigError
-from genret.models.sizes import SIZES
+from genret.models.encoder_config import EncoderConfig
+from genret.models.sizes import SIZES, T5Config
 from genret.retrieval.memory import DocidShape
 from genret.stages import plan
 from genret.stages.plan import Machine, PlanConfig
@@ -153,3 +154,9 @@ def test_settings_are_checked(wrong, said):
 def test_a_search_has_a_beam():
   with pytest.raises(ConfigError, match="0 beams"):
     plan.Searching(num_beams=0)
+
+
+def test_a_sentence_encoder_is_refused():
+  model = T5Config(emb_dim=384, encoder=EncoderConfig())
+  with pytest.raises(ConfigError, match="T5's own encoder"):
+    config("small", TEXT, model=model)
