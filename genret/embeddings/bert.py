@@ -113,7 +113,7 @@ def embed(
   """
   tables = params["embeddings"]
   length = tokens.shape[1]
-  places = tables["position"]["embedding"]
+  places = jnp.asarray(tables["position"]["embedding"])
   if positions is None and length > config.max_positions:
     raise ConfigError(
       f"the texts have {length} tokens and the encoder has"

@@ -36,7 +36,7 @@ def logits(encoded_config, encoded_params):
 
 def with_encoder(config, **changes):
   encoder = dataclasses.replace(config.encoder, **changes)
-  return dataclasses.replace(config, encoder=encoder)
+  return dataclasses.replace(config, encoder=encoder, emb_dim=encoder.width)
 
 
 def test_packed_examples_score_as_they_do_alone(
@@ -59,9 +59,6 @@ def test_the_lexical_vectors_follow_the_states(encoded_config, encoded_params):
   table = encoded_params["encoder"]["lexical"]["embedding"]
   np.testing.assert_array_equal(found[..., 12:], table[INPUTS])
   states_alone = with_encoder(encoded_config, lexical_dim=0)
-  states_alone = dataclasses.replace(
-    states_alone, emb_dim=states_alone.encoder.width
-  )
   alone = encoders.encode(encoded_params, states_alone, INPUTS)
   np.testing.assert_array_equal(found[..., :12], alone)
 
