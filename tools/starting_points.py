@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     workdir=given.workdir.absolute(),
     sources={"squad": "squad", "boolq_passage": str(given.boolq)},
     checkpoint=given.checkpoint and given.checkpoint.absolute(),
+    size=given.size,
   )
   every = cells.grid(given.minutes, given.seeds)
   wanted = cells.chosen(every, given.only)
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument(
     "--checkpoint", type=Path, help="of span corruption, for arm span"
   )
+  parser.add_argument("--size", default="mini", help="of its T5")
   parser.add_argument(
     "--boolq", type=Path, default=ROOT / BOOLQ, help="the published archive"
   )

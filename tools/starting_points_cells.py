@@ -169,11 +169,13 @@ class Paths:
     workdir: The folder of the study.
     sources: Collection to what `genret prepare` reads.
     checkpoint: Folder of the pre-trained checkpoint, if any.
+    size: Of its T5.
   """
 
   workdir: Path
   sources: dict[str, str]
   checkpoint: Path | None = None
+  size: str = "mini"
 
   def collection(self, name: str) -> Path:
     """Returns the folder of a prepared collection."""
@@ -283,5 +285,6 @@ def training(
   if arm.dense_start and cell.docids == "atomic":
     arguments.append(f"--embeddings={paths.embeddings(cell.collection)}")
   if arm.checkpoint:
+    arguments.insert(2, f"--gin_file=models/t5_1_1_{paths.size}.gin")
     arguments.append(f"--initial_checkpoint_path={paths.checkpoint}")
   return arguments

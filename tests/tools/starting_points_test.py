@@ -91,6 +91,10 @@ def test_an_arm_gets_what_it_starts_from(cells, paths):
   assert vectors not in arguments()
   start = "--initial_checkpoint_path=pretrained"
   assert start in arguments(arm="span") and start not in arguments()
+  assert arguments(arm="span")[1:3] == [
+    "--gin_file=studies/start/span_atomic.gin",
+    "--gin_file=models/t5_1_1_mini.gin",
+  ]
   assert "--train_steps=30" in arguments() and "--seed=0" in arguments()
 
 
