@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from genret.core import artifacts
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError
 from genret.interop import weights
-from genret.interop.leaves import Leaf
 from genret.interop.weights import Weights
 from genret.models.t5 import T5Config
 from genret.retrieval import model_folder
@@ -122,22 +121,32 @@ class InitialWeights:
     ) as bar:
       for name in flat:
         if name not in fresh:
-          flat[name] = _placed(fitted.params[name], flat[name])
+          flat[name] = placed(fitted.params[name].read, flat[name])
         bar.update()
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
 def _shape(config: T5Config) -> dict[str, Any]:
-  return {name: getattr(config, name) for name in _SHAPE}
+  shape = {name: getattr(config, name) for name in _SHAPE}
+  if config.encoder is None:
+    return shape
+  del shape["num_encoder_layers"]  # says nothing
+  encoder = config.encoder
+  shape["encoder.vocabulary"] = encoder.vocabulary
+  shape["encoder.lexical_dim"] = encoder.lexical_dim
+  for name, value in dataclasses.asdict(encoder.bert).items():
+    shape[f"encoder.bert.{name}"] = value
+  return shape
 
 
 def _refuse_other_shape(
   folder: Path, found: Mapping[str, Any], model: T5Config
 ) -> None:
+  wanted = _shape(model)
   differing = [
-    f"{name} is {found[name]:,} there and {wanted:,} here"
-    for name, wanted in _shape(model).items()
-    if found[name] != wanted
+    f"{name} is {_said(found, name)} there and {_said(wanted, name)} here"
+    for name in dict.fromkeys((*wanted, *found))
+    if found.get(name) != wanted.get(name)
   ]
   if differing:
     raise ConfigError(
@@ -147,12 +156,22 @@ def _refuse_other_shape(
     )
 
 
-def _placed(leaf: Leaf, fresh: jax.Array) -> jax.Array:
-  """Reads an array to where a fresh one lies, which it frees first."""
+def _said(shape: Mapping[str, Any], name: str) -> str:
+  value = shape.get(name, "nothing")
+  return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def placed(read: Callable[[], np.ndarray], fresh: jax.Array) -> jax.Array:
+  """Reads an array to where a fresh one lies, which it frees first.
+
+  Args:
+    read: Returns the array, of the fresh one's shape.
+    fresh: Is consumed.
+  """
   shape, dtype, sharding = fresh.shape, fresh.dtype, fresh.sharding
-  assert leaf.shape == shape, (leaf.shape, shape)
   fresh.delete()
-  array = leaf.read()
+  array = read()
+  assert array.shape == shape, (array.shape, shape)
   # A copy of each part, since a step writes where its parameters lie.
   return jax.make_array_from_callback(
     shape, sharding, lambda part: np.array(array[part], dtype)

@@ -3,9 +3,8 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optax
 from jax.sharding import Mesh
@@ -16,89 +15,27 @@ from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError
 from genret.decoding.trie import Trie
 from genret.embeddings.store import EmbeddingStore
-from genret.models.t5 import T5, T5Config
+from genret.models.t5 import T5
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
 from genret.retrieval.model_folder import ModelSpec
-from genret.stages import dev_queries, first_params, trained
+from genret.stages import dev_queries, train_config, trained
 from genret.stages.dev_queries import DevConfig
+from genret.stages.first_params import Start
 from genret.stages.initial_weights import InitialWeights
+from genret.stages.train_config import TrainConfig
 from genret.stages.trained import RESULT
 from genret.tasks import feed, mixtures
 from genret.tasks.host_tensorflow import seqio
 from genret.training import cluster, partitioning
 from genret.training.checkpoints import Checkpoints
-from genret.training.dense_start import DenseStart
-from genret.training.loop import Loop, LoopConfig
-from genret.training.losses import Loss
-from genret.training.optimizers import Adafactor, AdamW
-from genret.training.partitioning import MeshShape
-from genret.training.sampled import Sampled
+from genret.training.loop import Loop
 from genret.training.step import Program
 
 __all__ = ["RESULT", "ConfigText", "DevConfig", "TrainConfig", "run"]
 
-STAGE = "train"
 CONFIG = "config.gin"
 OPERATIVE_CONFIG = "operative_config.gin"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-  """Everything a run of training depends on.
-
-  Attributes:
-    model: The T5's shape; its docid vocabulary is taken from the docids.
-    mixture: A seqio mixture or its name, or a function that builds one from
-      the collection and the docid table.
-    task_feature_lengths: Longest `inputs` and `targets` in a row of a batch;
-      when packing, a row holds several examples.
-    batch_size: Rows a step, of all processes together.
-    pack: Whether short examples share a row.
-    optimizer: Adafactor or AdamW and their settings.
-    loss: Smoothing, z-loss, and how the head is computed.
-    loop: Steps and intervals.
-    dev: In-loop evaluation; None trains without it.
-    input_length: Longest query in tokens when searching.
-    scoring: How a search scores docids.
-    mesh: How the work is split over devices.
-    accumulate: Parts that a batch is taken in, one after another, which
-      needs the memory of a part. Dropout masks are drawn for each part.
-    seed: Of parameters, dropout and the order of examples.
-    dense_start: How atomic docids start from the embeddings, where these are
-      given.
-    initial_checkpoint: Folder of the weights to start from, of
-      `genret convert` or a model folder; None starts at random. They must be
-      of a T5 of this shape; docid parameters that they lack start at random.
-      Once there is a checkpoint they are not read again.
-    allow_other_topology: Whether to go on, inexactly, from a checkpoint
-      whose input was in another number of shards.
-  """
-
-  model: T5Config
-  mixture: Any
-  task_feature_lengths: Mapping[str, int]
-  loop: LoopConfig
-  batch_size: int = 128
-  pack: bool = True
-  optimizer: Adafactor | AdamW = Adafactor()
-  loss: Loss = Loss()
-  dev: DevConfig | None = DevConfig()
-  input_length: int = 64
-  scoring: Literal["raw", "renormalised"] = "raw"
-  mesh: MeshShape = MeshShape()
-  accumulate: int = 1
-  seed: int = 0
-  dense_start: DenseStart = DenseStart()
-  initial_checkpoint: str | Path | None = None
-  allow_other_topology: bool = False
-
-  def __post_init__(self):
-    if self.accumulate < 1 or self.batch_size % self.accumulate:
-      raise ConfigError(
-        f"accumulate is {self.accumulate}; expected a divisor of the"
-        f" batch_size, {self.batch_size}."
-      )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,28 +108,24 @@ def _run(
   table = DocidTable.load(docids)
   mixtures.check_same_documents(collection, table)
   spec = _spec(config, table, docids)
-  initial = _initial(config, table, spec)
-  prepare = first_params.preparation(
-    table, embeddings, how=config.dense_start, initial=initial
-  )
+  start = _start(config, collection, table, spec=spec, embeddings=embeddings)
   mixture = config.mixture
   if callable(mixture):
     mixture = mixture(collection, table)
   inputs = {
     "collection": collection.identity,
     "docids": artifacts.identity(docids),
-    **({"embeddings": embeddings.identity} if embeddings else {}),
-    **({"initial_checkpoint": initial.identity} if initial else {}),
+    **start.inputs,
   }
   name = getattr(mixture, "name", mixture)
-  recipe = _recipe(config, mixture=name, inputs=inputs)
+  recipe = train_config.recipe(config, mixture=name, inputs=inputs)
   dev = _dev(config, collection)
   optimizer = config.optimizer.build(config.loop.train_steps)
   started = time.time()
   mesh = config.mesh.build()
   partitioning.check_rows(config.batch_size, mesh, parts=config.accumulate)
-  if initial:
-    initial.check(out)
+  if start.initial:
+    start.initial.check(out)
   if cluster.once(lambda: artifacts.begin(out, recipe) is not None):
     return out
   _describe(mixture)
@@ -210,7 +143,7 @@ def _run(
     ),
     folder=out,
     label=out.name,
-    prepare=prepare,
+    prepare=start.prepare,
     other_topology=config.allow_other_topology,
   )
   loop.run()
@@ -231,14 +164,32 @@ def _run(
   return out
 
 
-def _initial(
-  config: TrainConfig, table: DocidTable, spec: ModelSpec
-) -> InitialWeights | None:
-  """Returns the weights to start from, if any; nothing is read yet."""
-  if config.initial_checkpoint is None:
-    return None
-  folder = Path(config.initial_checkpoint).expanduser()
-  return InitialWeights(folder=folder, table=table, spec=spec)
+def _start(
+  config: TrainConfig,
+  collection: Collection,
+  table: DocidTable,
+  *,
+  spec: ModelSpec,
+  embeddings: EmbeddingStore | None,
+) -> Start:
+  """Opens what the run starts from; weights of whole models stay unread."""
+  folder, weights = config.initial_checkpoint, config.encoder_weights
+  pieces = config.input_embeddings
+  return Start(
+    model=spec.model,
+    collection=collection,
+    table=table,
+    initial=InitialWeights(
+      folder=Path(folder).expanduser(), table=table, spec=spec
+    )
+    if folder is not None
+    else None,
+    encoder=weights() if weights else None,
+    pieces=pieces() if pieces else None,
+    embeddings=embeddings,
+    dense=config.dense_start,
+    lexical=config.lexical_start,
+  )
 
 
 def _describe(mixture: Any) -> None:
@@ -272,37 +223,6 @@ def _batches(config: TrainConfig, mixture: Any, mesh: Mesh) -> feed.Batches:
     pack=config.pack,
     seed=config.seed,
     shard=seqio.ShardInfo(shard.index, shard.count),
-  )
-
-
-def _recipe(
-  config: TrainConfig, *, mixture: str, inputs: Mapping[str, str]
-) -> artifacts.Recipe:
-  """What sets this run apart from another, without paths and devices.
-
-  How the machine does the work is left out: the mesh, parts of a batch, what
-  is made again, what is scanned, a head that is computed in chunks; a sample
-  of it trains something else. A run that proves too large for its devices
-  goes on with other ones. How the head starts counts where embeddings are
-  given.
-  """
-  skipped = {"mixture", "mesh", "seed", "accumulate", "allow_other_topology"}
-  skipped.add("initial_checkpoint")  # an input
-  arguments = {
-    field.name: getattr(config, field.name)
-    for field in dataclasses.fields(config)
-    if field.name not in skipped
-  }
-  arguments["model"] = config.model.plain
-  if not isinstance(config.loss.head, Sampled):
-    arguments["loss"] = dataclasses.replace(config.loss, head=None)
-  if "embeddings" not in inputs:
-    del arguments["dense_start"]
-  return artifacts.Recipe(
-    stage=STAGE,
-    arguments={**arguments, "mixture": mixture},
-    seed=config.seed,
-    inputs=inputs,
   )
 
 

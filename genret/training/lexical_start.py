@@ -88,7 +88,9 @@ class Bags:
     small = vocabulary.vocab_size <= 1 << 16
     rows: list[np.ndarray] = []
     lengths = [np.zeros(1, np.int64)]
-    for block in _tokenised(texts, vocabulary, num_tokens, total):
+    for block in _tokenised(
+      texts, vocabulary, num_tokens=num_tokens, total=total
+    ):
       found = [np.unique(np.asarray(row, np.int64)) for row in block]
       rows.append(np.concatenate(found).astype(np.uint16 if small else "i4"))
       lengths.append(np.array([len(row) for row in found]))
@@ -150,8 +152,8 @@ def start(
   kernel: Float[Array, "D V"],
   symbols: Int[np.ndarray, "N"],
   bags: Bags,
-  table: Float[np.ndarray, "vocab C"],
   *,
+  table: Float[np.ndarray, "vocab C"],
   how: LexicalStart,
 ) -> Float[Array, "D V"]:
   """Writes documents' bags over the last C rows of their columns.
@@ -176,6 +178,7 @@ def start(
 def _tokenised(
   texts: Iterable[str],
   vocabulary: Vocabulary,
+  *,
   num_tokens: int,
   total: int | None,
 ) -> Iterator[list[list[int]]]:

@@ -67,7 +67,7 @@ def test_the_last_rows_hold_the_bags(bags):
     jnp.asarray(before),
     symbols,
     bags,
-    table.astype(np.float32),
+    table=table.astype(np.float32),
     how=LexicalStart(norm=3.0),
   )
   after = np.asarray(after)
@@ -83,7 +83,11 @@ def test_a_document_is_nearest_to_its_own_words(bags):
   """By hand: "garden house" has the bag of the first text but its comma."""
   table = lexical_start.vectors(bags, 256, stddev=0.1, seed=0)
   head = lexical_start.start(
-    jnp.zeros((256, 4)), np.arange(4), bags, table, how=LexicalStart()
+    jnp.zeros((256, 4)),
+    np.arange(4),
+    bags,
+    table=table,
+    how=LexicalStart(),
   )
   for text, best in (("garden house", 0), ("the garden", 1), ("cards", 3)):
     query = table[_ids(text)].mean(0)
