@@ -2,14 +2,19 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import numpy as np
 import pytest
 
-from genret.core import text
+from genret.core import artifacts, text
+from genret.core.collection import FORMAT_VERSION, Collection, write
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError, UserError
+from genret.corpora import embedded
+from genret.docids import atomic
+from genret.embeddings import encoder, minilm, store
 from genret.embeddings.bert import BertConfig
 from genret.embeddings.minilm import PretrainedEncoder
 from genret.embeddings.pieces import PieceVectors
@@ -18,7 +23,8 @@ from genret.models import t5
 from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
-from genret.stages import train
+from genret.stages import docids, train
+from genret.stages.docids import DocidsConfig
 from genret.stages.first_params import Start
 from genret.tasks import mixtures
 from genret.tasks.indexing import FirstP
@@ -296,3 +302,85 @@ def test_a_checkpoint_has_these_already(name, given, collection, make_docids):
     _start(
       collection, make_docids("naive"), WITH_BERT, initial="folder", **given
     )
+
+
+@pytest.fixture(scope="module")
+def squad(tmp_path_factory):
+  """All of squad's passages, 128 of its dev questions, and their docids."""
+  source = embedded.squad()
+  judged = list(itertools.islice(source.qrels["dev"](), 0, None, 4))[:128]
+  asked = {judgement.query_id for judgement in judged}
+  root = tmp_path_factory.mktemp("squad")
+  recipe = artifacts.Recipe(
+    stage="prepare",
+    arguments={"name": "squad"},
+    format_version=FORMAT_VERSION,
+  )
+  with artifacts.building(root / "collection", recipe) as folder:
+    write(
+      folder,
+      documents=source.documents(),
+      queries=[q for q in source.queries() if q.query_id in asked],
+      qrels={"dev": {j.query_id: {j.docno: j.grade} for j in judged}},
+    )
+  collection = Collection.open(root / "collection")
+  config = DocidsConfig(scheme=atomic.build)
+  docids.run(config, collection, None, out=root / "docids")
+  return collection, root / "docids"
+
+
+@pytest.mark.slow
+def test_an_untrained_model_ranks_as_dense_search_and_better_with_words(squad):
+  """R@10 of MiniLM's own dense search on these questions, before any step."""
+  pytest.importorskip("onnx", reason="genret[minilm] is not installed")
+  collection, folder = squad
+  queries = {q.query_id: q.text for q in collection.queries("dev")}
+  qrels = collection.qrels("dev")
+  rows = {docno: row for row, docno in enumerate(collection.docnos)}
+  truth = np.array([rows[next(iter(qrels[q]))] for q in queries])
+  weights, vectors = minilm.int8(), store.squad(list(collection.docnos))
+  model = T5Config(
+    emb_dim=640,
+    num_heads=10,
+    head_dim=64,
+    mlp_dim=16,
+    num_decoder_layers=1,
+    dropout_rate=0.0,
+    docid_embedding_init_stddev=1e-3,
+    residual_init_scale=1e-3,
+    cross_query_init_scale=1e-3,
+    cross_copies_at_init=True,
+    encoder=EncoderConfig(lexical_dim=256),
+  )
+  vocabulary = text.vocabulary("bert_uncased")
+  tokens = vocabulary.encode(list(queries.values()), max_length=48)
+  tokens = vocabulary.pad(tokens, 48)
+
+  def recall(scores):
+    own = scores[np.arange(len(truth)), truth][:, None]
+    return ((scores > own).sum(1) < 10).mean()
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def scores(config, params):
+    begin = np.zeros((len(tokens), 1), np.int32)
+    return T5(config).apply({"params": params}, tokens, begin)
+
+  def untrained(norm):
+    start = _start(
+      collection,
+      folder,
+      model,
+      encoder=weights,
+      embeddings=vectors,
+      dense=DenseStart(projection="none"),
+      lexical=LexicalStart(norm=norm),
+    )
+    params = start.prepare(_fresh(start))
+    logits = scores(start.model, params)
+    return np.asarray(logits)[:, 0, start.table.codes[:, 0]]
+
+  encode = encoder.minilm(max_length=48, weights=minilm.int8)
+  dense = recall(encode(list(queries.values())) @ vectors.vectors.T)
+  assert dense > 0.85
+  assert recall(untrained(1e-3)) == pytest.approx(dense, abs=0.02)
+  assert recall(untrained(2.0)) > dense
