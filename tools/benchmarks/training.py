@@ -4,7 +4,8 @@ Both train the same T5 from the same weights on the same examples of the
 embedded collection, with the same docids, dropout and optimizer (Adafactor).
 genret packs them into rows of 128 tokens; torch gets one example a row, padded
 to the longest of its batch, as `transformers` trainers do, at the batch size
-that serves it best.
+that serves it best. Then, without a peer, the arms with MiniLM in the place
+of T5's encoder, on the same examples in its own vocabulary.
 
   python tools/benchmarks/training.py --quick
 """
@@ -21,10 +22,13 @@ import jax
 import numpy as np
 import peers
 import reporting
+import training_arms
 
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
+from genret.core.errors import ConfigError
 from genret.docids import naive
+from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import SIZES, T5, T5Config
 from genret.stages import docids, prepare
 from genret.stages.docids import DocidsConfig
@@ -51,11 +55,14 @@ def main() -> None:
   full = parser.parse_args().full
   shapes = {"narrow": peers.NARROW, "tiny": SIZES["tiny"]}
   with tempfile.TemporaryDirectory() as folder:
-    batches, table = _batches(Path(folder), steps=24 if full else 8)
-  checks = []
-  for name, config in shapes.items():
-    config = _with_docids(config, table)
-    checks += _compare(name, config, batches)
+    steps = 24 if full else 8
+    collection, table = _data(Path(folder))
+    batches = _batches(collection, table, steps=steps)
+    checks = []
+    for name, config in shapes.items():
+      config = _with_docids(config, table)
+      checks += _compare(name, config, batches)
+    checks += _arms(collection, table, steps=steps)
   reporting.finish(
     checks, packages=("jax", "flax", "optax", "torch", "transformers")
   )
@@ -67,28 +74,37 @@ def _with_docids(config: T5Config, table: DocidTable) -> T5Config:
   )
 
 
-def _batches(folder: Path, *, steps: int) -> tuple[list[dict], DocidTable]:
+def _data(folder: Path) -> tuple[Collection, DocidTable]:
   prepare.run(PrepareConfig(), folder / "collection")
   collection = Collection.open(folder / "collection")
   table = docids.run(
     DocidsConfig(scheme=naive.build), collection, None, out=folder / "docids"
   )
+  return collection, table
+
+
+def _batches(
+  collection: Collection,
+  table: DocidTable,
+  *,
+  steps: int,
+  vocabulary: str = "t5",
+) -> list[dict]:
   mixture = mixtures.build(
     collection,
     table,
     tasks=[LabelledQueries(rate=1.0), Sentences(rate=1.0)],
     input_length=64,
+    vocabulary=vocabulary,
   )
   stream = feed.training_batches(
     mixture, lengths={"inputs": 128, "targets": 64}, batch_size=ROWS
   )
-  return [dict(next(stream)) for _ in range(steps)], table
+  return [dict(next(stream)) for _ in range(steps)]
 
 
-def _compare(
-  name: str, config: T5Config, batches: Sequence[dict]
-) -> list[reporting.Check]:
-  program = Program(
+def _program(config: T5Config) -> Program:
+  return Program(
     model=T5(config),
     num_symbols=config.num_symbols,
     optimizer=Adafactor(schedule=Schedule(warmup_steps=0)).build(1),
@@ -96,6 +112,36 @@ def _compare(
     seed=0,
     mesh=MeshShape().build(),
   )
+
+
+def _arms(
+  collection: Collection, table: DocidTable, *, steps: int
+) -> list[reporting.Check]:
+  """Measures models with a sentence encoder."""
+  try:
+    batches = _batches(
+      collection, table, steps=steps, vocabulary=EncoderConfig().vocabulary
+    )
+  except ConfigError as error:
+    return [reporting.missing("MiniLM", reason=str(error))]
+  checks = []
+  for name, arm in training_arms.ARMS.items():
+    program = _program(_with_docids(arm.model, table))
+    rate = _rate(
+      _genret_step(program, program.init_state()),
+      training_arms.with_states(batches, arm),
+      _count,
+    )
+    checks.append(
+      reporting.Check(name=f"genret, {name}", figure=rate, unit="examples/s")
+    )
+  return checks
+
+
+def _compare(
+  name: str, config: T5Config, batches: Sequence[dict]
+) -> list[reporting.Check]:
+  program = _program(config)
   state = program.init_state()
   weights = jax.device_get(state.params)
   ours = _rate(_genret_step(program, state), batches, _count)
