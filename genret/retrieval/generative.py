@@ -10,11 +10,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from genret.core import text
 from genret.core.collection import Query
 from genret.core.docid_table import DocidTable
 from genret.core.errors import UserError
 from genret.core.runs import Hit
-from genret.core.text import Tokenizer
 from genret.decoding import atomic
 from genret.decoding.atomic import AtomicIndex
 from genret.decoding.beam_search import Beams, beam_search
@@ -60,7 +60,7 @@ class Retriever:
     self._trie = trie
     self._docids = self._place(trie)
     self._stepper = self._create_stepper(params)
-    self._tokenizer = Tokenizer()
+    self._vocabulary = text.vocabulary(spec.model.input_vocabulary)
     self._ties = searcher.tie_order(table.num_documents, seed=spec.tie_seed)
 
   @classmethod
@@ -169,7 +169,7 @@ class Retriever:
     self, texts: Sequence[str], num_beams: int
   ) -> Iterator[tuple[Sequence[int], Beams]]:
     """Searches in batches of similar length; yields query numbers, beams."""
-    tokens = self._tokenizer.encode(texts, max_length=self.spec.input_length)
+    tokens = self._vocabulary.encode(texts, max_length=self.spec.input_length)
     order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
     for start in range(0, len(order), BATCH_SIZES[-1]):
       numbers = order[start : start + BATCH_SIZES[-1]]
@@ -177,7 +177,7 @@ class Retriever:
       rows += [rows[0]] * (_round_up(len(rows), BATCH_SIZES) - len(rows))
       longest = max(map(len, rows))
       length = min(_round_up(longest, LENGTHS), self.spec.input_length)
-      inputs = self._tokenizer.pad(rows, length)  # [B, L]
+      inputs = self._vocabulary.pad(rows, length)  # [B, L]
       beams = self._search(
         self._stepper,
         self._docids,

@@ -19,7 +19,14 @@ from genret.models.t5 import T5
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
 from genret.retrieval.model_folder import ModelSpec
-from genret.stages import dev_queries, train_config, trained
+from genret.stages import (
+  cached_states,
+  dev_queries,
+  train_config,
+  trained,
+  training_input,
+)
+from genret.stages.cached_states import CachedStates
 from genret.stages.dev_queries import DevConfig
 from genret.stages.first_params import Start
 from genret.stages.initial_weights import InitialWeights
@@ -109,9 +116,10 @@ def _run(
   mixtures.check_same_documents(collection, table)
   spec = _spec(config, table, docids)
   start = _start(config, collection, table, spec=spec, embeddings=embeddings)
-  mixture = config.mixture
-  if callable(mixture):
-    mixture = mixture(collection, table)
+  mixture = training_input.mixture(
+    config.mixture, collection, table, vocabulary=spec.model.input_vocabulary
+  )
+  states = cached_states.opened(config.cache_states, mixture, spec, out=out)
   inputs = {
     "collection": collection.identity,
     "docids": artifacts.identity(docids),
@@ -128,14 +136,14 @@ def _run(
     start.initial.check(out)
   if cluster.once(lambda: artifacts.begin(out, recipe) is not None):
     return out
-  _describe(mixture)
+  training_input.describe(mixture)
   cluster.once(lambda: _lay_out(spec, table, out, docids=docids, text=text))
   checkpoints = Checkpoints(
     out / model_folder.CHECKPOINTS, measure=dev.measure if dev else None
   )
   loop = Loop(
     program=_program(config, spec, optimizer, mesh=mesh),
-    feed=_batches(config, mixture, mesh),
+    feed=_batches(config, mixture, mesh, states=states),
     checkpoints=checkpoints,
     config=config.loop,
     evaluate=dev_queries.evaluation(
@@ -144,12 +152,14 @@ def _run(
     folder=out,
     label=out.name,
     prepare=start.prepare,
+    before=states.fill,
     other_topology=config.allow_other_topology,
   )
   loop.run()
   checkpoints.wait()
 
   def seal() -> None:
+    states.remove()
     trained.write_result(out, checkpoints)
     artifacts.seal(
       out,
@@ -192,16 +202,6 @@ def _start(
   )
 
 
-def _describe(mixture: Any) -> None:
-  """Prints what is trained on."""
-  if not cluster.is_first():
-    return
-  if isinstance(mixture, str):
-    print(f"training on {mixture}, read through seqio's own pipeline")
-  else:
-    print(mixtures.describe(mixture))
-
-
 def _dev(config: TrainConfig, collection: Collection) -> DevConfig | None:
   """Returns how states are judged, once it is sure that they can be."""
   if config.dev and config.dev.split not in collection.splits:
@@ -213,7 +213,9 @@ def _dev(config: TrainConfig, collection: Collection) -> DevConfig | None:
   return config.dev
 
 
-def _batches(config: TrainConfig, mixture: Any, mesh: Mesh) -> feed.Batches:
+def _batches(
+  config: TrainConfig, mixture: Any, mesh: Mesh, *, states: CachedStates
+) -> feed.Batches:
   """Opens this process's rows of every batch."""
   shard = partitioning.input_shard(mesh)
   return feed.training_batches(
@@ -223,6 +225,7 @@ def _batches(config: TrainConfig, mixture: Any, mesh: Mesh) -> feed.Batches:
     pack=config.pack,
     seed=config.seed,
     shard=seqio.ShardInfo(shard.index, shard.count),
+    states=states.source,
   )
 
 

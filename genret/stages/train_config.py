@@ -56,6 +56,11 @@ class TrainConfig:
       `genret convert` or a model folder; None starts at random. They must be
       of a T5 of this shape; docid parameters that they lack start at random.
       Once there is a checkpoint they are not read again.
+    cache_states: Whether what a frozen part of the encoder makes of each
+      input is computed once, before the first step, and kept in the model
+      folder until the run ends: two bytes for each number of each token. A
+      token that is left out by chance is then left out of the states, and
+      the others have read it. Rounded to float16, so results differ a little.
     allow_other_topology: Whether to go on, inexactly, from a checkpoint
       whose input was in another number of shards.
   """
@@ -79,6 +84,7 @@ class TrainConfig:
   dense_start: DenseStart = DenseStart()
   lexical_start: LexicalStart | None = None
   initial_checkpoint: str | Path | None = None
+  cache_states: bool = False
   allow_other_topology: bool = False
 
   def __post_init__(self):
@@ -95,12 +101,13 @@ def recipe(
   """What sets this run apart from another, without paths and devices.
 
   How the machine does the work is left out: the mesh, parts of a batch, what
-  is made again, what is scanned, a head that is computed in chunks; a sample
-  of it trains something else. A run that proves too large for its devices
+  is made again, what is scanned, states that are kept, a head in chunks; a
+  sample of the head trains something else. A run that proves too large for its devices
   goes on with other ones. How the head starts counts where embeddings are
   given.
   """
   skipped = {"mixture", "mesh", "seed", "accumulate", "allow_other_topology"}
+  skipped.add("cache_states")
   # Inputs, by their identities.
   skipped |= {"initial_checkpoint", "encoder_weights", "input_embeddings"}
   arguments = {

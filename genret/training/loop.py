@@ -84,6 +84,7 @@ class Loop:
     label: What the progress bar is called.
     prepare: From fresh parameters, which it consumes, to those that the first
       step starts from.
+    before: Called with the parameters before the first batch is read.
     other_topology: Whether a checkpoint of other shards of the input may be
       gone on from, which is inexact.
   """
@@ -96,6 +97,7 @@ class Loop:
   folder: Path
   label: str = "train"
   prepare: Callable[[Any], Any] = lambda params: params
+  before: Callable[[Any], None] = lambda params: None
   other_topology: bool = False
 
   def run(self) -> TrainState:
@@ -112,6 +114,7 @@ class Loop:
     clock.go_on_from(first)
     if first >= self.config.train_steps:
       return state
+    self.before(state.params)
     step_fn = self.program.compile_step(state)
     journal = _Journal(
       writer=self._writer(), checkpoints=self.checkpoints, clock=clock

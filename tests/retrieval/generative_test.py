@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from genret.core import text
 from genret.core.collection import Query
 from genret.core.docid_table import DocidTable
 from genret.core.errors import UserError
@@ -15,8 +16,12 @@ from genret.core.text import Tokenizer
 from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.exhaustive import exhaustive
 from genret.decoding.trie import Trie
+from genret.embeddings.bert import BertConfig
+from genret.models.encoder_config import EncoderConfig
+from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
+from genret.retrieval.model_folder import ModelSpec
 
 pytestmark = pytest.mark.usefixtures("compile_once")
 QUERIES = ["Who built it?", "tall tower", "a river", "rivers and their bridges"]
@@ -225,3 +230,38 @@ def test_searching_loads_no_tensorflow(model):
   )
   assert shown.returncode == 0, shown.stderr
   assert shown.stdout == "set()\n"
+
+
+def test_queries_are_read_in_the_vocabulary_of_the_model(docid_table):
+  pytest.importorskip("tokenizers")
+  bert = BertConfig(emb_dim=32, num_layers=1, num_heads=2, mlp_dim=32)
+  config = T5Config(
+    encoder=EncoderConfig(bert=bert),
+    emb_dim=32,
+    num_heads=2,
+    head_dim=16,
+    mlp_dim=32,
+    num_decoder_layers=1,
+    docid_vocab_size=docid_table.vocab_size,
+    docid_length=docid_table.length,
+  )
+  spec = ModelSpec(
+    model=config,
+    num_symbols=docid_table.vocab_size,
+    scheme="example",
+    docids="",
+    input_length=16,
+  )
+  zeros = np.zeros((1, 4), np.int32)
+  init = jax.jit(T5(config).init)
+  params = init(jax.random.key(0), zeros, zeros)["params"]
+  trie = Trie.build(docid_table.codes, docid_table.vocab_size)
+  retriever = Retriever(spec, params, table=docid_table, trie=trie)
+  query = "who painted the Übermensch's river"
+  [[best]] = retriever.search([query], k=1, num_beams=BEAMS)
+  wordpiece = text.vocabulary("bert_uncased")
+  inputs = wordpiece.pad(wordpiece.encode([query], max_length=16), 16)
+  assert inputs[0, 0] == 101 and 102 in inputs
+  stepper = retriever._stepper
+  beams = exhaustive(stepper, stepper.encode(inputs), DeviceTrie.place(trie))
+  np.testing.assert_allclose(best.score, beams.scores[0, 0], atol=1e-5)
