@@ -24,6 +24,10 @@ killed goes on with the first task, or shard of one, that is not whole.""",
     Flag(name="collection", help="a folder of genret prepare"),
     Flag(name="docids", help="a folder of genret docids"),
     Flag(name="out", help="the folder of the cache, new or not"),
+    Flag(
+      name="vocabulary",
+      help="t5, or bert_uncased for a model with BERT's encoder",
+    ),
     Flag(name="num_shards", help="files a task in seqio's layout", type=int),
   ),
   report=lambda cached, given: (

@@ -18,6 +18,8 @@ class CacheConfig:
   Attributes:
     mixture: builds the mixture from the collection and the docid table:
       `mixtures.build`, or a functools.partial of it.
+    vocabulary: of the model that will read it: "t5", or that of its sentence
+      encoder, as "bert_uncased".
     seqio: whether the tasks are also written in seqio's own cache layout,
       which t5x and other programs on seqio read; `genret train` does not.
     num_shards: files of each task in that layout; None for 64, and more for
@@ -27,6 +29,7 @@ class CacheConfig:
   """
 
   mixture: Callable[..., seqio.Mixture]
+  vocabulary: str = "t5"
   seqio: bool = True
   num_shards: int | None = None
   pipeline_options: tuple[str, ...] = seqio_cache.LOCAL
@@ -80,7 +83,8 @@ def run(
   if config.seqio:
     seqio_cache.check_options(config.pipeline_options)
   table = DocidTable.load(docids)
-  mixture = config.mixture(collection, table, cache_dir=str(out))
+  other = {} if config.vocabulary == "t5" else {"vocabulary": config.vocabulary}
+  mixture = config.mixture(collection, table, cache_dir=str(out), **other)
   tasks = mixture.tasks if config.seqio else ()
   folders = [
     seqio_cache.write(

@@ -102,9 +102,9 @@ def recipe(
 
   How the machine does the work is left out: the mesh, parts of a batch, what
   is made again, what is scanned, states that are kept, a head in chunks; a
-  sample of the head trains something else. A run that proves too large for its devices
-  goes on with other ones. How the head starts counts where embeddings are
-  given.
+  sample of the head trains something else. A run that proves too large for its
+  devices goes on with other ones. How the head starts counts where embeddings
+  are given.
   """
   skipped = {"mixture", "mesh", "seed", "accumulate", "allow_other_topology"}
   skipped.add("cache_states")

@@ -39,3 +39,11 @@ def test_other_tasks_are_a_file(collection, docids, tmp_path, capsys):
   assert not (out / "seqio").exists()
   names = [path.name.split("-")[0] for path in (out / "examples").iterdir()]
   assert sorted(names) == ["DaQ", "LabelledQueries"]
+
+
+def test_the_vocabulary_is_a_flag(collection, docids, tmp_path, capsys):
+  pytest.importorskip("tokenizers")
+  out = tmp_path / "cache"
+  given = ["--vocabulary=bert_uncased", "--gin.SEQIO=False"]
+  assert cache(collection, docids, out, *given) == 0
+  assert "bert_uncased" in capsys.readouterr().out

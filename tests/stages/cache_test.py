@@ -85,3 +85,24 @@ def test_a_name_is_no_mixture_to_cache(collection, make_docids, tmp_path):
       make_docids("naive"),
       out=tmp_path,
     )
+
+
+@pytest.mark.skipif(
+  importlib.util.find_spec("tokenizers") is None,
+  reason="pip install 'genret[minilm]'",
+)
+def test_a_cache_holds_several_vocabularies(collection, make_docids, tmp_path):
+  docids = make_docids("naive")
+  made = {
+    name: cache.run(
+      CacheConfig(mixture=MIXTURE, vocabulary=name, seqio=False),
+      collection,
+      docids,
+      out=tmp_path / "cache",
+    )
+    for name in ("t5", "bert_uncased")
+  }
+  assert len(list((tmp_path / "cache" / "examples").iterdir())) == 4
+  for name, cached in made.items():
+    mixtures.check_vocabulary(cached.mixture, name)
+  assert "bert_uncased" in made["bert_uncased"].description
