@@ -53,6 +53,11 @@ TPU pods need none of these. See docs/training.md.""",
       help="weights to start from: a folder of genret convert, or a finished"
       " model folder",
     ),
+    Flag(
+      name="cache_states",
+      help="whether what a frozen encoder makes of the inputs is computed once",
+      type=bool,
+    ),
     Flag(name="train_steps", help="optimizer steps", type=int),
     Flag(name="batch_size", help="rows a step", type=int),
     Flag(name="learning_rate", help="at the end of the warm-up", type=float),

@@ -35,12 +35,14 @@ class Row:
   Attributes:
     docids: What its docids are.
     train: How it is trained.
-    embeddings: Whether its docids are made from document vectors.
+    docids_from_vectors: Whether its docids are made from document vectors.
+    starts_from_vectors: Whether its head starts from document vectors.
   """
 
   docids: DocidsConfig
   train: TrainConfig
-  embeddings: bool = False
+  docids_from_vectors: bool = False
+  starts_from_vectors: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,11 +148,22 @@ def _train(
   """Makes the docids of a row and trains its model; returns the folder."""
   folder = workdir / "docids" / name
   vectors = None
-  if row.embeddings:
+  if row.docids_from_vectors or row.starts_from_vectors:
     vectors = embed.run(embed_config, collection, workdir / "embeddings")
-  docids.run(row.docids, collection, vectors, out=folder)
-  out = workdir / "models" / name
-  return train.run(row.train, collection, folder, out=out, text=text)
+  docids.run(
+    row.docids,
+    collection,
+    vectors if row.docids_from_vectors else None,
+    out=folder,
+  )
+  return train.run(
+    row.train,
+    collection,
+    folder,
+    out=workdir / "models" / name,
+    embeddings=vectors if row.starts_from_vectors else None,
+    text=text,
+  )
 
 
 def _headline(number: int, total: int, what: str) -> None:

@@ -72,7 +72,7 @@ def config(collection, vectors_file) -> QuickstartConfig:
           scheme=functools.partial(semantic.build, k=4, leaf_size=8)
         ),
         train=TRAIN,
-        embeddings=True,
+        docids_from_vectors=True,
       ),
     },
     retrieve=RetrieveConfig(k=100, num_beams=100),
