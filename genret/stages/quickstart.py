@@ -1,13 +1,15 @@
 """The main job: a collection to trained retrievers, beside their baselines."""
 
 import dataclasses
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from genret.core import artifacts
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
+from genret.core.text import vocabulary
 from genret.stages import (
   baselines,
   docids,
@@ -26,6 +28,7 @@ from genret.stages.retrieve import RetrieveConfig
 from genret.stages.train import NO_TEXT, ConfigText, TrainConfig
 
 METRICS = evaluate.METRICS
+STATES = "states"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,9 @@ def run(
 ) -> Finished:
   """Runs every stage in turn; models that stand are not trained again.
 
+  What a frozen encoder makes of the texts is computed once for all rows, and
+  removed when they stand.
+
   Args:
     config: The job.
     workdir: Where everything goes: `collection/`, `baselines/`, `docids/`,
@@ -107,22 +113,28 @@ def run(
 
   Returns:
     The figures and where they are.
+
+  Raises:
+    ConfigError: If weights that a row starts from are not installed, before
+      anything is made.
   """
   started = time.monotonic()
   workdir = Path(workdir)
   total = 3 + len(config.rows)
+  _check_weights(config.rows.values())
   _headline(1, total, "the collection")
   collection = prepare.run(config.prepare, workdir / "collection")
-  _headline(2, total, "baselines: BM25 and a bag of subwords")
+  _headline(2, total, "baselines: what needs no generation")
   runs = baselines.run(config.baselines, collection, workdir / "baselines")
   models = {}
   for number, (name, row) in enumerate(config.rows.items(), start=3):
-    _headline(number, total, f"T5 with {name} docids")
+    _headline(number, total, f"a generative retriever with {name} docids")
     models[name] = _train(
       row, collection, workdir, name=name, embed_config=config.embed, text=text
     )
     found = retrieve.run(config.retrieve, models[name], collection)
     runs[name] = found.path
+  shutil.rmtree(workdir / STATES, ignore_errors=True)
   _headline(total, total, "evaluation")
   out = workdir / "evaluation"
   report = evaluate.run(config.evaluate, collection, runs, out=out)
@@ -162,8 +174,16 @@ def _train(
     folder,
     out=workdir / "models" / name,
     embeddings=vectors if row.starts_from_vectors else None,
+    states=workdir / STATES if row.train.cache_states else None,
     text=text,
   )
+
+
+def _check_weights(rows: Iterable[Row]) -> None:
+  for row in rows:
+    if row.train.encoder_weights:
+      row.train.encoder_weights()
+    vocabulary(row.train.model.plain.input_vocabulary)
 
 
 def _headline(number: int, total: int, what: str) -> None:

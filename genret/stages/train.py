@@ -68,6 +68,7 @@ def run(
   *,
   out: Path,
   embeddings: EmbeddingStore | None = None,
+  states: Path | None = None,
   text: ConfigText = NO_TEXT,
 ) -> Path:
   """Trains to the last step, going on from the newest whole checkpoint.
@@ -82,6 +83,8 @@ def run(
     docids: Folder of the docids of that collection.
     out: The model folder, new or of this very run.
     embeddings: Of that collection, for atomic docids to start from.
+    states: Folder that keeps the states of `TrainConfig.cache_states` for
+      other runs that read the same texts; None removes them at the end.
     text: The gin text to keep beside the run.
 
   Returns:
@@ -99,6 +102,7 @@ def run(
       docids,
       out=Path(out),
       embeddings=embeddings,
+      shared_states=states,
       text=text,
     )
 
@@ -110,6 +114,7 @@ def _run(
   *,
   out: Path,
   embeddings: EmbeddingStore | None,
+  shared_states: Path | None,
   text: ConfigText,
 ) -> Path:
   table = DocidTable.load(docids)
@@ -119,7 +124,9 @@ def _run(
   mixture = training_input.mixture(
     config.mixture, collection, table, vocabulary=spec.model.input_vocabulary
   )
-  states = cached_states.opened(config.cache_states, mixture, spec, out=out)
+  states = cached_states.opened(
+    config.cache_states, mixture, spec, out=out, shared=shared_states
+  )
   inputs = {
     "collection": collection.identity,
     "docids": artifacts.identity(docids),

@@ -57,9 +57,8 @@ class TrainConfig:
       of a T5 of this shape; docid parameters that they lack start at random.
       Once there is a checkpoint they are not read again.
     cache_states: Whether what a frozen part of the encoder makes of each
-      input is computed once, before the first step, and kept in the model
-      folder until the run ends: two bytes for each number of each token. A
-      token that is left out by chance is then left out of the states, and
+      input is computed once, before the first step, and read from disk in
+      every step: two bytes for each number of each token. A token that is left out by chance is then left out of the states, and
       the others have read it. Rounded to float16, so results differ a little.
     allow_other_topology: Whether to go on, inexactly, from a checkpoint
       whose input was in another number of shards.
@@ -101,13 +100,12 @@ def recipe(
   """What sets this run apart from another, without paths and devices.
 
   How the machine does the work is left out: the mesh, parts of a batch, what
-  is made again, what is scanned, states that are kept, a head in chunks; a
-  sample of the head trains something else. A run that proves too large for its
-  devices goes on with other ones. How the head starts counts where embeddings
-  are given.
+  is made again, what is scanned, a head in chunks; a sample of the head trains
+  something else, and so do cached states, where a token that is left out has
+  been read by the others. A run that proves too large for its devices goes on
+  with other ones. How the head starts counts where embeddings are given.
   """
   skipped = {"mixture", "mesh", "seed", "accumulate", "allow_other_topology"}
-  skipped.add("cache_states")
   # Inputs, by their identities.
   skipped |= {"initial_checkpoint", "encoder_weights", "input_embeddings"}
   arguments = {
@@ -120,8 +118,9 @@ def recipe(
     arguments["loss"] = dataclasses.replace(config.loss, head=None)
   if "embeddings" not in inputs:
     del arguments["dense_start"]
-  if config.lexical_start is None:
-    del arguments["lexical_start"]
+  for optional in ("lexical_start", "cache_states"):
+    if not arguments[optional]:
+      del arguments[optional]
   return artifacts.Recipe(
     stage=STAGE,
     arguments={**arguments, "mixture": mixture},

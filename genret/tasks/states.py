@@ -90,6 +90,7 @@ def encoded_once(
       os.fsync(file.fileno())
       artifacts.write_json(folder / PROGRESS, {"examples": last})
       bar.update(last - first)
+    _check_whole(file, num_bytes(examples, width))
   shape = (len(examples.tokens), width)
   mapped = np.memmap(folder / NAME, _DTYPE, mode="r", shape=shape)
   return dataclasses.replace(examples, states=mapped.view(np.ndarray))
@@ -166,6 +167,16 @@ def _cut(file: BinaryIO, size: int) -> None:
       "folder; the states are then computed anew."
     )
   file.truncate(size)
+
+
+def _check_whole(file: BinaryIO, size: int) -> None:
+  """Refuses what two runs wrote at once."""
+  found = os.fstat(file.fileno()).st_size
+  if found != size:
+    raise ArtifactError(
+      f"{file.name} has {found:,} bytes and {size:,} were written: another run"
+      " wrote it at the same time. Remove its folder and run one after another."
+    )
 
 
 def _blocks(offsets: np.ndarray, first: int) -> Iterator[tuple[int, int]]:

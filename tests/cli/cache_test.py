@@ -42,7 +42,6 @@ def test_other_tasks_are_a_file(collection, docids, tmp_path, capsys):
 
 
 def test_the_vocabulary_is_a_flag(collection, docids, tmp_path, capsys):
-  pytest.importorskip("tokenizers")
   out = tmp_path / "cache"
   given = ["--vocabulary=bert_uncased", "--gin.SEQIO=False"]
   assert cache(collection, docids, out, *given) == 0

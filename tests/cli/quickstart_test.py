@@ -8,7 +8,12 @@ def test_run_file_has_the_three_docids():
   built = gin_setup.load([COMMAND.run_file], settings).build(quickstart.run)
   rows = built["config"].rows
   assert list(rows) == ["atomic", "naive", "semantic"]
-  assert [row.embeddings for row in rows.values()] == [False, False, True]
+  assert [name for name, row in rows.items() if row.docids_from_vectors] == [
+    "semantic"
+  ]
+  assert [name for name, row in rows.items() if row.starts_from_vectors] == [
+    "atomic"
+  ]
   sizes = {row.train.model.num_encoder_layers for row in rows.values()}
   assert sizes == {1}
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from genret.core.errors import ConfigError, UserError
 
-pytest.importorskip("tokenizers", reason="pip install 'genret[minilm]'")
 
 from genret.core.wordpiece import WordPiece  # noqa: E402
 

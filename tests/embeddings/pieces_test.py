@@ -53,7 +53,6 @@ def test_minilm_has_all_pieces_but_those_without_text(ids):
 @needs_int8
 def test_words_are_cut_as_the_tokenizer_cuts_them(ids):
   """Every piece that opens a word has the rows that BERT would read."""
-  pytest.importorskip("tokenizers")
   found = pieces.minilm()
   table = minilm.int8().params["embeddings"]["word"]["embedding"]
   opening = [(p, i) for p, i in ids.items() if len(p) > 1 and p[0] == "▁"]

@@ -233,7 +233,6 @@ def test_searching_loads_no_tensorflow(model):
 
 
 def test_queries_are_read_in_the_vocabulary_of_the_model(docid_table):
-  pytest.importorskip("tokenizers")
   bert = BertConfig(emb_dim=32, num_layers=1, num_heads=2, mlp_dim=32)
   config = T5Config(
     encoder=EncoderConfig(bert=bert),

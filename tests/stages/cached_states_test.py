@@ -27,7 +27,6 @@ from genret.tasks.retrieval import LabelledQueries
 from genret.training.loop import LoopConfig
 from genret.training.optimizers import AdamW, Schedule
 
-pytest.importorskip("tokenizers", reason="pip install 'genret[minilm]'")
 
 BERT = BertConfig(emb_dim=32, num_layers=2, num_heads=2, mlp_dim=64)
 MODEL = T5Config(
@@ -89,8 +88,10 @@ def spec_of(model) -> ModelSpec:
   )
 
 
-def opened(mixture, out, *, model=MODEL):
-  return cached_states.opened(True, mixture, spec_of(model), out=out)
+def opened(mixture, out, *, model=MODEL, shared=None):
+  return cached_states.opened(
+    True, mixture, spec_of(model), out=out, shared=shared
+  )
 
 
 def test_losses_are_those_of_a_run_that_computes_all(
@@ -110,8 +111,8 @@ def test_losses_are_those_of_a_run_that_computes_all(
   np.testing.assert_allclose(read, computed, rtol=2e-3)
   assert not (read == computed).all()  # rounded to float16
   assert not (outs[True] / cached_states.FOLDER).exists()
-  manifests = [artifacts.load(out) for out in outs.values()]
-  assert manifests[0].recipe == manifests[1].recipe
+  arguments = [artifacts.load(out).arguments for out in outs.values()]
+  assert arguments[1] == arguments[0] | {"cache_states": True}
   questions = [query.text for query in collection.queries("dev")]
   first, second = (
     Retriever.load(out).search(questions, k=1) for out in outs.values()
@@ -151,14 +152,43 @@ def test_states_are_what_the_frozen_part_says_of_each_input(
 
 def test_states_of_other_parameters_are_not_taken(mixture, params, tmp_path):
   opened(mixture, tmp_path).fill(params)
+  folders = set(tmp_path.glob(f"{cached_states.FOLDER}/*"))
+  assert len(folders) == len(mixture.tasks)
   other = jax.tree.map(lambda x: x, params)
   layer = other["encoder"]["bert"]["layers_1"]["mlp"]["wi"]
   layer["kernel"] = layer["kernel"] + 1  # is trained
   opened(mixture, tmp_path).fill(other)
+  assert set(tmp_path.glob(f"{cached_states.FOLDER}/*")) == folders
   layer = other["encoder"]["bert"]["layers_0"]["mlp"]["wi"]
   layer["kernel"] = layer["kernel"] + 1
-  with pytest.raises(artifacts.ArtifactError, match="input parameters is"):
-    opened(mixture, tmp_path).fill(other)
+  opened(mixture, tmp_path).fill(other)
+  assert len(set(tmp_path.glob(f"{cached_states.FOLDER}/*")) - folders) == len(
+    mixture.tasks
+  )
+
+
+def test_runs_of_other_docids_read_the_same_states(
+  collection, make_docids, mixture, params, tmp_path, monkeypatch
+):
+  shared = tmp_path / "shared"
+  first = opened(mixture, tmp_path, shared=shared)
+  first.fill(params)
+  first.remove()
+  naive = CONFIG.mixture(
+    collection, make_docids("naive"), vocabulary="bert_uncased"
+  )
+  monkeypatch.setattr(cached_states, "_encode", None)  # nothing is computed
+  second = opened(naive, tmp_path, shared=shared)
+  second.fill(params)
+  pairs = zip(first.source().values(), second.source().values(), strict=True)
+  assert all((a.states == b.states).all() for a, b in pairs)
+
+
+def test_a_folder_for_states_that_are_not_kept_is_a_mistake(mixture, tmp_path):
+  with pytest.raises(ConfigError, match="--cache_states"):
+    cached_states.opened(
+      False, mixture, spec_of(MODEL), out=tmp_path, shared=tmp_path
+    )
 
 
 def test_a_run_that_does_not_want_states_has_none(mixture, tmp_path):

@@ -332,7 +332,6 @@ def squad(tmp_path_factory):
 @pytest.mark.slow
 def test_an_untrained_model_ranks_as_dense_search_and_better_with_words(squad):
   """R@10 of MiniLM's own dense search on these questions, before any step."""
-  pytest.importorskip("onnx", reason="genret[minilm] is not installed")
   collection, folder = squad
   queries = {q.query_id: q.text for q in collection.queries("dev")}
   qrels = collection.qrels("dev")

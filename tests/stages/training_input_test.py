@@ -20,7 +20,6 @@ def table(make_docids):
 
 
 def test_a_function_is_called_with_the_models_vocabulary(collection, table):
-  pytest.importorskip("tokenizers")
   made = {
     name: training_input.mixture(BUILD, collection, table, vocabulary=name)
     for name in ("t5", "bert_uncased")

@@ -99,7 +99,6 @@ def test_the_summary_counts(small, tmp_path):
 
 
 def test_another_vocabulary_has_a_folder_of_its_own(squad, tmp_path):
-  pytest.importorskip("tokenizers")
   config = LabelledQueries(rate=1.0)
   folders = set()
   for name in ("t5", "bert_uncased"):

@@ -230,7 +230,6 @@ def test_t5_s_mixtures_keep_their_names(small, small_docids):
 
 @pytest.fixture
 def in_wordpieces(small, small_docids):
-  pytest.importorskip("tokenizers")
   tasks = [
     DaQ(rate=1.0, num_spans=4, span_length=3, token_dropout=(0.5, 0.5)),
     LabelledQueries(rate=1.0),

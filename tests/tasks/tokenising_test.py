@@ -102,7 +102,6 @@ def test_blocks_are_the_examples_of_the_task(squad):
 
 
 def test_processes_use_the_vocabulary_asked_for(queries, small):
-  pytest.importorskip("tokenizers")
   blocks = list(
     itertools.islice(
       tokenising.blocks(
