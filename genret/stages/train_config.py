@@ -58,8 +58,9 @@ class TrainConfig:
       Once there is a checkpoint they are not read again.
     cache_states: Whether what a frozen part of the encoder makes of each
       input is computed once, before the first step, and read from disk in
-      every step: two bytes for each number of each token. A token that is left out by chance is then left out of the states, and
-      the others have read it. Rounded to float16, so results differ a little.
+      every step: two bytes for each number of each token. A token that is
+      left out by chance is then left out of the states, and the others have
+      read it. Rounded to float16, so results differ a little.
     allow_other_topology: Whether to go on, inexactly, from a checkpoint
       whose input was in another number of shards.
   """

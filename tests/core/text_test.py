@@ -101,7 +101,6 @@ def test_vocabularies_are_opened_once_by_name():
 
 @pytest.mark.parametrize("name", ["t5", "bert_uncased"])
 def test_rows_are_start_ids_the_texts_own_and_the_end(name):
-  if name == "bert_uncased":
   vocabulary = text.vocabulary(name)
   assert vocabulary.name == name
   [bare] = vocabulary.encode([SENTENCE], max_length=64, eos=False)

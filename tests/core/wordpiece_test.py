@@ -13,9 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret.core.errors import ConfigError, UserError
-
-
-from genret.core.wordpiece import WordPiece  # noqa: E402
+from genret.core.wordpiece import WordPiece
 
 DATA = resources.files("genret") / "data"
 ODD = [

@@ -27,7 +27,6 @@ from genret.tasks.retrieval import LabelledQueries
 from genret.training.loop import LoopConfig
 from genret.training.optimizers import AdamW, Schedule
 
-
 BERT = BertConfig(emb_dim=32, num_layers=2, num_heads=2, mlp_dim=64)
 MODEL = T5Config(
   encoder=EncoderConfig(
