@@ -93,6 +93,14 @@ class TrainConfig:
         f"accumulate is {self.accumulate}; expected a divisor of the"
         f" batch_size, {self.batch_size}."
       )
+    encoder = self.model.encoder
+    inputs = self.task_feature_lengths.get("inputs", 0)
+    if encoder and inputs > encoder.bert.max_positions:
+      raise ConfigError(
+        f"Rows have {inputs} input tokens, and the encoder knows"
+        f" {encoder.bert.max_positions} positions. Set 'inputs' of"
+        " task_feature_lengths to that, or to less."
+      )
 
 
 def recipe(

@@ -6,6 +6,7 @@ import pytest
 
 from genret.core.errors import ConfigError
 from genret.embeddings import minilm, pieces
+from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5Config
 from genret.stages import train_config
 from genret.stages.train_config import TrainConfig
@@ -59,6 +60,7 @@ def test_what_does_not_tell_runs_apart(changes):
     ({"batch_size": 64}, ()),
     ({"loss": Loss(head=Sampled(negatives=8))}, ()),
     ({"lexical_start": LexicalStart()}, ()),
+    ({"cache_states": True}, ()),  # a token left out has been read by others
     ({"dense_start": DenseStart(norm=2.0)}, ("embeddings",)),
   ],
 )
@@ -73,3 +75,11 @@ def test_an_input_tells_runs_apart():
 def test_parts_of_a_batch_are_equal():
   with pytest.raises(ConfigError, match="accumulate is 3; expected a divisor"):
     dataclasses.replace(CONFIG, batch_size=8, accumulate=3)
+
+
+def test_rows_are_no_longer_than_an_encoder_knows_places():
+  model = T5Config(emb_dim=384, encoder=EncoderConfig())
+  with pytest.raises(ConfigError, match="513 input tokens.*512 positions"):
+    dataclasses.replace(
+      CONFIG, model=model, task_feature_lengths={"inputs": 513}
+    )
