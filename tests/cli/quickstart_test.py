@@ -14,8 +14,8 @@ def test_run_file_has_the_three_docids():
   assert [name for name, row in rows.items() if row.starts_from_vectors] == [
     "atomic"
   ]
-  sizes = {row.train.model.num_encoder_layers for row in rows.values()}
-  assert sizes == {1}
+  assert {row.train.model.encoder.frozen_below for row in rows.values()} == {6}
+  assert all(row.train.cache_states for row in rows.values())
 
 
 def test_work_folder_is_required(capsys):
