@@ -19,7 +19,6 @@ happens, WORKDIR/logs/ what commands print.
 
 import argparse
 import concurrent.futures
-import json
 import os
 import queue
 import signal
@@ -32,16 +31,22 @@ from typing import Any
 
 import starting_points_cells as cells
 import starting_points_report
+import starting_points_runs as running
 from starting_points_cells import Cell, Paths
 from starting_points_commands import ROOT, Commands, Failed, Stopped
 from starting_points_runs import Cost, Study
+
+from genret.cli import gin_files
+from genret.core import artifacts
 
 BOOLQ = "../shared/data/collections/boolq_passage.tar.xz"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the study, or says how it stands; returns an exit code."""
-  given = _parser().parse_args(argv)
+  parser = _parser()
+  given = parser.parse_args(argv)
+  _check(parser, given)
   paths = Paths(
     workdir=given.workdir.absolute(),
     sources={"squad": "squad", "boolq_passage": str(given.boolq)},
@@ -99,8 +104,31 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
+def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+  """Ends with one line where a flag cannot be."""
+  if given.jobs < 1:
+    parser.error(f"--jobs is {given.jobs}; expected 1 or more")
+  checkpoint = given.checkpoint
+  if checkpoint and not (checkpoint / artifacts.MANIFEST).exists():
+    parser.error(f"--checkpoint={checkpoint} is no folder of genret pretrain")
+  if (
+    not gin_files.shipped().joinpath(f"models/t5_1_1_{given.size}.gin").exists()
+  ):
+    parser.error(
+      f"--size={given.size}: there is no models/t5_1_1_{given.size}.gin"
+    )
+
+
 def _numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple]:
-  return lambda text: tuple(kind(part) for part in text.split(","))
+  def numbers(text: str) -> tuple:
+    try:
+      return tuple(kind(part) for part in text.split(","))
+    except ValueError as error:
+      raise argparse.ArgumentTypeError(
+        f"{text!r} is no list of numbers, such as 10,40"
+      ) from error
+
+  return numbers
 
 
 class Log:
@@ -133,14 +161,14 @@ def run(study: Study, wanted: Sequence[Cell], *, jobs: int) -> int:
       say(f"{cell.name}: left out, {lack(cell, paths)}")
   say(f"{len(able)} cells to run, {len(wanted) - len(todo)} are done")
   collections = list(dict.fromkeys(cell.collection for cell in able))
-  settings = {cell.setting: cell for cell in reversed(able)}
   for number in (signal.SIGINT, signal.SIGTERM):  # `&` makes us ignore one
     signal.signal(number, signal.default_int_handler)
   try:
     failed = _all(study, study.prepare, collections, jobs=1)
-    if not failed:
-      failed += _all(study, study.calibrate, settings.values(), jobs=jobs)
-      failed += _all(study, study.run, able, jobs=jobs)
+    able = [cell for cell in able if cell.collection not in failed]
+    settings = {cell.setting: cell for cell in reversed(able)}
+    failed += _all(study, study.calibrate, settings.values(), jobs=jobs)
+    failed += _all(study, study.run, able, jobs=jobs)
   except KeyboardInterrupt:
     say("interrupted; the same command goes on from here")
     return 130
@@ -149,34 +177,35 @@ def run(study: Study, wanted: Sequence[Cell], *, jobs: int) -> int:
 
 def _all(
   study: Study, work: Callable[[Any, int], Any], items: Iterable, *, jobs: int
-) -> int:
+) -> list:
   """Does some work on all items, each with a core to itself.
 
   Returns:
-    How many failed.
+    Those that failed.
   """
   available = sorted(os.sched_getaffinity(0))
   cores: queue.Queue[int] = queue.Queue()
   for job in range(jobs):
     cores.put(available[job % len(available)])
 
-  def one(item: Any) -> bool:
+  def one(item: Any) -> list:
     core = cores.get()
     try:
       work(item, core)
-    except Failed as error:
-      study.commands.say(f"{getattr(item, 'name', item)}: FAILED, {error}")
-      return True
     except Stopped:
       pass
+    except Exception as error:  # one cell's; the others go on
+      what = error if isinstance(error, Failed) else repr(error)
+      study.commands.say(f"{getattr(item, 'name', item)}: FAILED, {what}")
+      return [item]
     finally:
       cores.put(core)
-    return False
+    return []
 
   with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
     waiting = [pool.submit(one, item) for item in items]
     try:
-      return sum(done.result() for done in waiting)
+      return [item for done in waiting for item in done.result()]
     except BaseException:
       study.commands.stop()
       pool.shutdown(cancel_futures=True)
@@ -189,6 +218,11 @@ def lack(cell: Cell, paths: Paths) -> str | None:
     return f"there is no {cell.gin_file}"
   if cells.ARMS[cell.arm].checkpoint and paths.checkpoint is None:
     return "it starts from --checkpoint"
+  if cell.collection == "boolq_passage" and not (
+    paths.collection(cell.collection).exists()
+    or Path(paths.sources[cell.collection]).exists()
+  ):
+    return f"--boolq={paths.sources[cell.collection]} is not there"
   return None
 
 
@@ -206,7 +240,7 @@ def listing(wanted: Sequence[Cell], paths: Paths) -> str:
 def _state(cell: Cell, paths: Paths) -> tuple[str, float]:
   """Returns how a cell stands, and what it still takes at most."""
   if paths.result(cell).exists():
-    found = json.loads(paths.result(cell).read_text("utf-8"))
+    found = running.read(paths.result(cell))
     used, reached = found["cpu_minutes"], found["test"]["RR@10"]
     return f"done, {used:.1f} CPU-minutes, RR@10 {reached:.3f}", 0.0
   if missing := lack(cell, paths):
@@ -214,7 +248,7 @@ def _state(cell: Cell, paths: Paths) -> tuple[str, float]:
   calibrated = paths.calibration(cell).with_suffix(".json")
   if not calibrated.exists():
     return "waits for its calibration", cell.minutes
-  steps = Cost(**json.loads(calibrated.read_text("utf-8"))).steps(cell.minutes)
+  steps = Cost(**running.read(calibrated)["cost"]).steps(cell.minutes)
   begun = paths.cell(cell).exists()
   return f"{'begun' if begun else 'waits'}, {steps:,} steps", cell.minutes
 

@@ -1,10 +1,14 @@
 """The cells of the study: what is trained, on what, from what, for how long."""
 
 import dataclasses
+import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from genret.cli import gin_files
+from genret.core import artifacts
 from genret.embeddings.minilm import TRAINED_ON
 
 MINILM = "MiniLM"
@@ -288,3 +292,32 @@ def training(
     arguments.insert(2, f"--gin_file=models/t5_1_1_{paths.size}.gin")
     arguments.append(f"--initial_checkpoint_path={paths.checkpoint}")
   return arguments
+
+
+def settings(cell: Cell, paths: Paths) -> str:
+  """Returns sixteen digits of what a cell's figures depend on.
+
+  Its gin files with what they include, the pre-trained checkpoint, and the
+  prepared collection.
+  """
+  arm = ARMS[cell.arm]
+  names = [cell.gin_file]
+  if arm.checkpoint:
+    names.append(f"models/t5_1_1_{paths.size}.gin")
+  found = hashlib.sha256()
+  for name in names:
+    for text in _texts(name):
+      found.update(text.encode())
+  if arm.checkpoint:
+    found.update(artifacts.identity(paths.checkpoint).encode())
+  root = paths.collection(cell.collection)
+  found.update(artifacts.identity(root).encode())
+  return found.hexdigest()[:16]
+
+
+def _texts(name: str) -> Iterator[str]:
+  """Yields a shipped gin file, and before it those that it includes."""
+  text = gin_files.find(name).read_text("utf-8")
+  for included in re.findall(r"^include '(.+)'", text, re.MULTILINE):
+    yield from _texts(included)
+  yield text

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from genret.evaluation.significance import bootstrap_interval
 SHOWN = ("RR@10", "R@1", "R@10")
 BASELINES = {
   "bm25": ("BM25", "nothing"),
+  "bm25_tuned": ("BM25, k1 and b tuned on dev", "nothing"),
   "bm25_expanded": ("BM25, training questions appended", "nothing"),
   "bag_of_subwords": ("bag of subwords", "nothing"),
   "dense": ("MiniLM, dense search", cells.MINILM),
@@ -47,6 +47,13 @@ class Row:
 def report(paths: Paths, all_cells: Iterable[Cell]) -> str:
   """Returns the tables as markdown: one a collection and docid scheme."""
   done = [cell for cell in all_cells if paths.result(cell).exists()]
+  old = [cell.name for cell in done if not _is_current(cell, paths)]
+  if old:
+    raise SystemExit(
+      f"{', '.join(old)}: made with other gin files, or of another checkpoint"
+      f" or collection. Remove {paths.result(done[0]).parent}/NAME* of them and"
+      " run them again."
+    )
   groups: dict[tuple[str, str], list[Cell]] = {}
   for cell in done:
     groups.setdefault((cell.collection, cell.docids), []).append(cell)
@@ -63,6 +70,13 @@ def report(paths: Paths, all_cells: Iterable[Cell]) -> str:
   return "\n\n".join([*parts, "\n".join(notes)])
 
 
+def _is_current(cell: Cell, paths: Paths) -> bool:
+  found = running.read(paths.result(cell))
+  if cells.ARMS[cell.arm].checkpoint and paths.checkpoint is None:
+    return True  # nothing to compare with
+  return found["settings"] == cells.settings(cell, paths)
+
+
 def table(rows: Sequence[Row]) -> str:
   """Returns a table of rows.
 
@@ -76,17 +90,26 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cells_of(row: Row) -> list[str]:
-  spent = [result["cpu_minutes"] for result in row.results]
   steps = [result["steps"] for result in row.results]
   return [
     row.name,
     row.knows,
-    f"{statistics.mean(spent):.1f}" if spent else "",
+    _spent(row.results),
     f"{statistics.mean(steps):,.0f}" if steps else "",
     str(len(row.results)) if row.results else "",
     *(_figure(row.per_query, measure) for measure in SHOWN),
     _rises([rise(result["dev"]) for result in row.results]),
   ]
+
+
+def _spent(results: Sequence[Mapping[str, Any]]) -> str:
+  """Words the CPU-minutes of all seeds, and whether any started twice."""
+  if not results:
+    return ""
+  mean = statistics.mean(result["cpu_minutes"] for result in results)
+  return f"{mean:.1f}" + (
+    ", killed and gone on" if any(r["was_killed"] for r in results) else ""
+  )
 
 
 def _figure(per_query: Sequence[PerQuery], measure: str) -> str:
@@ -143,7 +166,7 @@ def _rows(found: Sequence[Cell], paths: Paths) -> list[Row]:
   rows = []
   for (minutes, _), group in itertools.groupby(sorted(found, key=key), key):
     seeds = list(group)
-    results = [json.loads(paths.result(c).read_text("utf-8")) for c in seeds]
+    results = [running.read(paths.result(cell)) for cell in seeds]
     rows.append(
       Row(
         name=f"{seeds[0].arm}, {minutes:g} min",

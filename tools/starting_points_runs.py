@@ -7,6 +7,7 @@ import shutil
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import starting_points_cells as cells
 from starting_points_cells import Cell, Paths
@@ -20,6 +21,7 @@ MEASURES = ("RR@10", "R@1", "R@10", "R@100")
 LOOKS = 10  # at dev, in a run
 SPAN = 10  # steps between two entries of the event file, when calibrating
 CALIBRATION_STEPS = 6 * SPAN
+LEAST_STEPS = 60  # more than the warm-up of studies/start/pairs.gin
 NOTED = "cpu_seconds.json"  # of a model folder: the loop's own count
 
 
@@ -69,11 +71,6 @@ class Cost:
     looks = self.first_look + (LOOKS - 1) * self.look
     return int((60 * minutes - self.start - looks) / self.step)
 
-  def seconds(self, steps: int) -> float:
-    """Returns the CPU-seconds of a run of so many steps."""
-    looks = self.first_look + (LOOKS - 1) * self.look
-    return self.start + looks + steps * self.step
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
@@ -101,7 +98,8 @@ class Study:
     """Measures what a step of this setting costs, once."""
     folder = self.paths.calibration(cell)
     known = folder.with_suffix(".json")
-    if not known.exists():
+    settings = cells.settings(cell, self.paths)
+    if not known.exists() or read(known)["settings"] != settings:
       self.commands.say(
         f"{cell.setting}: {CALIBRATION_STEPS} steps to calibrate"
       )
@@ -119,10 +117,11 @@ class Study:
       arguments.append(f"--gin.LoopConfig.log_every={SPAN}")
       whole = self.commands.run(arguments, log=log, core=core)
       cost = Cost.of(scalars(folder)["cpu_seconds"], whole=whole)
-      artifacts.write_json(known, dataclasses.asdict(cost))
+      record = {"settings": settings, "cost": dataclasses.asdict(cost)}
+      artifacts.write_json(known, record)
       self.commands.say(f"{cell.setting}: {cost}")
       shutil.rmtree(folder)
-    return Cost(**json.loads(known.read_text("utf-8")))
+    return Cost(**read(known)["cost"])
 
   def run(self, cell: Cell, core: int) -> None:
     """Trains a cell, searches the test queries, and writes its result.
@@ -132,9 +131,10 @@ class Study:
     """
     cost = self.calibrate(cell, core)
     steps = cost.steps(cell.minutes)
-    if steps < LOOKS:
+    if steps < LEAST_STEPS:
       raise Failed(
-        f"{cell.minutes:g} CPU-minutes are too few for {cell.setting}: {cost}"
+        f"{cell.minutes:g} CPU-minutes are {steps:,} steps of {cell.setting},"
+        f" and a run needs {LEAST_STEPS}: {cost}"
       )
     arguments = cells.training(
       cell,
@@ -144,7 +144,8 @@ class Study:
       eval_period=-(-steps // LOOKS),
     )
     self.commands.say(f"{cell.name}: {steps:,} steps")
-    seconds = self._train(cell, arguments, core)
+    trained = self._train(cell, arguments, core)
+    seconds = trained["cpu_seconds"]
     searching = self._search(cell, core)
     folder = self.paths.cell(cell)
     test = figures(
@@ -155,7 +156,9 @@ class Study:
       "knows": cell.knows,
       "steps": steps,
       "planned": dataclasses.asdict(cost),
+      "settings": cells.settings(cell, self.paths),
       "cpu_minutes": seconds / 60,
+      "was_killed": trained["gone_on_from"] > 0,
       "search_cpu_minutes": searching / 60,
       "dev": dev_curve(folder),
       "test": test,
@@ -170,22 +173,27 @@ class Study:
     if not self.keep_models:
       shutil.rmtree(folder / "checkpoints")
 
-  def _train(self, cell: Cell, arguments: list[str], core: int) -> float:
-    """Trains, and returns its CPU-seconds, those before a kill included.
+  def _train(
+    self, cell: Cell, arguments: list[str], core: int
+  ) -> Mapping[str, float]:
+    """Trains, and says its CPU-seconds, those before a kill included.
 
     Of a run that was killed those until its newest checkpoint count, as noted
-    there; what was lost does not.
+    there; what was lost does not, but for what it takes to start again. One
+    that had none begins anew.
     """
     folder = self.paths.cell(cell)
     known = folder.with_name(f"{cell.name}.trained.json")
     if not known.exists():
       before = _noted(folder)
+      if not before:
+        shutil.rmtree(folder, ignore_errors=True)
       seconds = self.commands.run(
         arguments, log=self.paths.log(cell.name), core=core
       )
       record = {"cpu_seconds": before + seconds, "gone_on_from": before}
       artifacts.write_json(known, record)
-    return json.loads(known.read_text("utf-8"))["cpu_seconds"]
+    return read(known)
 
   def _search(self, cell: Cell, core: int) -> float:
     arguments = [
@@ -199,6 +207,11 @@ class Study:
     return self.commands.run(
       arguments, log=self.paths.log(cell.name), core=core
     )
+
+
+def read(path: Path) -> dict[str, Any]:
+  """Reads a file of JSON."""
+  return json.loads(path.read_text("utf-8"))
 
 
 def figures(run_file: Path, collection: Path) -> dict[str, float]:
@@ -253,4 +266,4 @@ def _noted(folder: Path) -> float:
   path = folder / NOTED
   if not path.exists():
     return 0.0
-  return max(json.loads(path.read_text("utf-8")).values())
+  return max(read(path).values())

@@ -135,9 +135,10 @@ def write(
   check(collections, config)
   judged = [_judged(one, config.excluded_splits) for one in collections]
   asked = {
-    _key(document)
+    key
     for one, docnos in zip(collections, judged, strict=True)
     for document in _found(one, docnos)
+    for key in _keys(document)
   }
   sides = _Sides(share=config.held_out_share, asked=asked)
   summary = {}
@@ -219,12 +220,12 @@ class _Sides:
       return "judged"
     if not document.contents:
       return "empty"
-    key = _key(document)
-    if key in self._asked:
+    keys = _keys(document)
+    if keys & self._asked:
       return "reads_like_judged"
-    if key in self._seen:
+    if keys & self._seen:
       return "repeated"
-    self._seen.add(key)
+    self._seen |= keys
     return "held_out" if _fraction(document.docno) < self._share else "trained"
 
 
@@ -272,10 +273,17 @@ def _found(collection: Collection, docnos: set[str]) -> Iterator[Document]:
     yield from collection.documents(np.sort(rows[rows >= 0]))
 
 
-def _key(document: Document) -> bytes:
-  """Returns the same for texts that differ in case and white space alone."""
-  text = normalise_query(document.contents)
-  return hashlib.blake2b(text.encode(), digest_size=16).digest()
+def _keys(document: Document) -> set[bytes]:
+  """Returns what tells its text from another's: with its title and without.
+
+  Another collection may have a text without a title, or under another one.
+  Case and white space make no difference.
+  """
+  texts = {document.contents, document.text or document.contents}
+  return {
+    hashlib.blake2b(normalise_query(text).encode(), digest_size=16).digest()
+    for text in texts
+  }
 
 
 def _fraction(docno: str) -> float:
