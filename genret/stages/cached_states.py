@@ -135,6 +135,7 @@ class CachedStates:
         examples,
         lambda tokens: _encode(tree, tokens, config=self._model.plain),
         width=self._model.encoder.bert.emb_dim,
+        max_length=self._model.encoder.bert.max_positions,
         folder=self._folder / recipes[name].key,
         recipe=recipes[name],
         label=name,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -83,6 +84,11 @@ class Start:
     }
     return {name: it.identity for name, it in given.items() if it}
 
+  def check(self, out: Path) -> None:
+    """Refuses weights that do not fit, unless a run in `out` goes on."""
+    if self.initial:
+      self.initial.check(out)
+
   def prepare(self, params: Any) -> Any:
     """Turns fresh parameters, which it consumes, into those to start from."""
     self._announce()
@@ -113,7 +119,11 @@ class Start:
     if self.encoder:
       print(f"the encoder starts from {self.encoder.provenance}")
     elif self.model.encoder and not self.initial:
-      print("the encoder starts at random: no TrainConfig.encoder_weights")
+      frozen = self.model.encoder.frozen_below is not None
+      print(
+        "the encoder starts at random: no TrainConfig.encoder_weights"
+        + (", and what is frozen of it stays so" if frozen else "")
+      )
     if self.pieces:
       print(self.pieces.provenance)
 

@@ -45,10 +45,9 @@ _IDENTIFYING = (
   held_out.CURVE,
 )
 
-T5_SCHEDULE = Schedule(peak=0.01, warmup_steps=10_000, decay="rsqrt")
-"""T5's own: 1 / sqrt(10,000) for 10,000 steps, then 1 / sqrt(step).
-
-It warms up to the peak here, where T5 begins with it."""
+T5_SCHEDULE = Schedule(peak=0.01, warmup_steps=500, decay="rsqrt")
+"""As T5's, 1 / sqrt(10,000) for 10,000 steps and then 1 / sqrt(step), but that
+it rises to the peak, and in fewer steps."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,8 @@ class PretrainConfig:
     batch_size: Rows a step, of all processes together.
     optimizer: Adafactor or AdamW and their settings.
     loss: Smoothing, z-loss, and how the head is computed.
-    eval_rows: The most rows of held-out text that the loss is measured on.
+    eval_rows: Rows of held-out text that the loss is measured on; a batch
+      at least.
     dtype: Of the weights that are written at the end, "float32" or
       "bfloat16", which is half the size.
     mesh: How the work is split over devices.
@@ -102,6 +102,12 @@ class PretrainConfig:
         f"dtype is {self.dtype!r}; weights are written in 'float32' or"
         " 'bfloat16'."
       )
+    for name in ("batch_size", "seed"):
+      least = 0 if name == "seed" else 1
+      if getattr(self, name) < least:
+        raise ConfigError(
+          f"{name} is {getattr(self, name)}; expected {least} or more."
+        )
     if self.eval_rows < 1:
       raise ConfigError(f"eval_rows is {self.eval_rows}; expected 1 or more.")
     if self.accumulate < 1 or self.batch_size % self.accumulate:

@@ -127,11 +127,9 @@ def run(
   _headline(2, total, "baselines: what needs no generation")
   runs = baselines.run(config.baselines, collection, workdir / "baselines")
   models = {}
-  for number, (name, row) in enumerate(config.rows.items(), start=3):
+  for number, name in enumerate(config.rows, start=3):
     _headline(number, total, f"a generative retriever with {name} docids")
-    models[name] = _train(
-      row, collection, workdir, name=name, embed_config=config.embed, text=text
-    )
+    models[name] = _train(config, collection, workdir, name=name, text=text)
     found = retrieve.run(config.retrieve, models[name], collection)
     runs[name] = found.path
   shutil.rmtree(workdir / STATES, ignore_errors=True)
@@ -149,19 +147,19 @@ def run(
 
 
 def _train(
-  row: Row,
+  config: QuickstartConfig,
   collection: Collection,
   workdir: Path,
   *,
   name: str,
-  embed_config: EmbedConfig,
   text: ConfigText,
 ) -> Path:
   """Makes the docids of a row and trains its model; returns the folder."""
+  row = config.rows[name]
   folder = workdir / "docids" / name
   vectors = None
   if row.docids_from_vectors or row.starts_from_vectors:
-    vectors = embed.run(embed_config, collection, workdir / "embeddings")
+    vectors = embed.run(config.embed, collection, _vectors(config, workdir))
   docids.run(
     row.docids,
     collection,
@@ -177,6 +175,13 @@ def _train(
     states=workdir / STATES if row.train.cache_states else None,
     text=text,
   )
+
+
+def _vectors(config: QuickstartConfig, workdir: Path) -> Path:
+  """Where document vectors are; those of the dense row serve, if they can."""
+  if config.baselines.dense == config.embed:
+    return workdir / "baselines" / baselines.VECTORS
+  return workdir / "embeddings"
 
 
 def _check_weights(rows: Iterable[Row]) -> None:

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import optax
 from jax.sharding import Mesh
 
 from genret.core import artifacts, atomic
@@ -122,7 +121,7 @@ def _run(
   spec = _spec(config, table, docids)
   start = _start(config, collection, table, spec=spec, embeddings=embeddings)
   mixture = training_input.mixture(
-    config.mixture, collection, table, vocabulary=spec.model.input_vocabulary
+    config.mixture, collection, table, model=spec.model
   )
   states = cached_states.opened(
     config.cache_states, mixture, spec, out=out, shared=shared_states
@@ -135,12 +134,10 @@ def _run(
   name = getattr(mixture, "name", mixture)
   recipe = train_config.recipe(config, mixture=name, inputs=inputs)
   dev = _dev(config, collection)
-  optimizer = config.optimizer.build(config.loop.train_steps)
   started = time.time()
   mesh = config.mesh.build()
-  partitioning.check_rows(config.batch_size, mesh, parts=config.accumulate)
-  if start.initial:
-    start.initial.check(out)
+  program = _program(config, spec, mesh)
+  start.check(out)
   if cluster.once(lambda: artifacts.begin(out, recipe) is not None):
     return out
   training_input.describe(mixture)
@@ -149,7 +146,7 @@ def _run(
     out / model_folder.CHECKPOINTS, measure=dev.measure if dev else None
   )
   loop = Loop(
-    program=_program(config, spec, optimizer, mesh=mesh),
+    program=program,
     feed=_batches(config, mixture, mesh, states=states),
     checkpoints=checkpoints,
     config=config.loop,
@@ -281,20 +278,15 @@ def _untrained_retriever(spec: ModelSpec, out: Path, mesh: Mesh) -> Retriever:
   return Retriever(spec, None, table=table, trie=trie, mesh=mesh)
 
 
-def _program(
-  config: TrainConfig,
-  spec: ModelSpec,
-  optimizer: optax.GradientTransformation,
-  *,
-  mesh: Mesh,
-) -> Program:
+def _program(config: TrainConfig, spec: ModelSpec, mesh: Mesh) -> Program:
+  partitioning.check_rows(config.batch_size, mesh, parts=config.accumulate)
   model = dataclasses.replace(
     spec.model, remat=config.model.remat, scan_layers=config.model.scan_layers
   )
   return Program(
     model=T5(model),
     num_symbols=spec.num_symbols,
-    optimizer=optimizer,
+    optimizer=config.optimizer.build(config.loop.train_steps),
     loss=config.loss,
     seed=config.seed,
     mesh=mesh,

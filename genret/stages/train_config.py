@@ -94,12 +94,10 @@ class TrainConfig:
         f" batch_size, {self.batch_size}."
       )
     encoder = self.model.encoder
-    inputs = self.task_feature_lengths.get("inputs", 0)
-    if encoder and inputs > encoder.bert.max_positions:
+    if encoder and self.input_length > encoder.bert.max_positions:
       raise ConfigError(
-        f"Rows have {inputs} input tokens, and the encoder knows"
-        f" {encoder.bert.max_positions} positions. Set 'inputs' of"
-        " task_feature_lengths to that, or to less."
+        f"Queries of input_length {self.input_length} are longer than the"
+        f" {encoder.bert.max_positions} positions that the encoder knows."
       )
 
 

@@ -219,6 +219,15 @@ def row_lengths(
   return row
 
 
+def longest_input(mixture: seqio.Mixture | str) -> int | None:
+  """Returns the tokens of the longest input, None where that is not known."""
+  found = _found(mixture)
+  if not _is_ours(found):
+    return None
+  tasks = seqio.get_subtasks(found)
+  return max(task.source.examples.longest for task in tasks)
+
+
 def _check_fits(source: ExamplesSource, row: RowLengths) -> None:
   docid, longest = source.table.length, source.examples.longest
   if docid > row.targets:

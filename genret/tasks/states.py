@@ -42,6 +42,7 @@ def encoded_once(
   encode: Encode,
   *,
   width: int,
+  max_length: int,
   folder: Path,
   recipe: artifacts.Recipe,
   label: str = "inputs",
@@ -54,6 +55,7 @@ def encoded_once(
     examples: of one task.
     encode: the frozen part of the model; a row depends on no other.
     width: E.
+    max_length: the longest row that the frozen part takes.
     folder: of these states, new or begun; not an artifact, as it is never
       sealed: who is done with it removes it.
     recipe: of what the states are made; another one finds the folder taken.
@@ -83,7 +85,14 @@ def encoded_once(
     _cut(file, done)
     check_room(folder, num_bytes(examples, width) - done)
     for first, last in _blocks(examples.offsets, there):
-      block = _encoded(examples, first, last, encode=encode, width=width)
+      block = _encoded(
+        examples,
+        first,
+        last,
+        encode=encode,
+        width=width,
+        max_length=max_length,
+      )
       _check_finite(block, label)
       file.write(block.data)
       file.flush()
@@ -194,13 +203,20 @@ def _blocks(offsets: np.ndarray, first: int) -> Iterator[tuple[int, int]]:
 
 
 def _encoded(
-  examples: Examples, first: int, last: int, *, encode: Encode, width: int
+  examples: Examples,
+  first: int,
+  last: int,
+  *,
+  encode: Encode,
+  width: int,
+  max_length: int,
 ) -> np.ndarray:
   """Computes the states of a block, inputs of about one length at a time."""
   offsets = examples.offsets[first : last + 1]
   tokens = examples.tokens[offsets[0] : offsets[-1]]
   starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
   padded = np.array([_rounded(length) for length in lengths.tolist()])
+  padded = np.minimum(padded, max_length)
   running = []
   for length in np.unique(padded).tolist():
     members = np.flatnonzero(padded == length)

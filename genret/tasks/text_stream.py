@@ -121,7 +121,8 @@ class TextBatches:
       raise ConfigError(
         f"A row takes {self.lengths.raw:,} ids of text; there are"
         f" {text.num_tokens:,} in {text.num_documents:,} documents. Give more"
-        " text, or shorter inputs."
+        " text or shorter inputs; of held-out text, a larger share"
+        " (HELD_OUT_SHARE)."
       )
     self.rows_a_batch = batch_size * num_shards
     self._batch_size = batch_size

@@ -128,8 +128,8 @@ class Loop:
         if self.config.saves(step):
           position = batches.state()
           measures = self._judge(state, step, journal=journal, bar=bar)
-          self.checkpoints.save(state, position=position, metrics=measures)
           clock.note(step)
+          self.checkpoints.save(state, position=position, metrics=measures)
           journal.restart_clock()
     journal.close()
     self.checkpoints.wait()
@@ -175,10 +175,11 @@ class _Clock:
     self._noted: dict[str, float] = {}
 
   def go_on_from(self, step: int) -> None:
-    """Counts on from what was noted at a step, if anything was."""
+    """Counts on from what was noted at a step; later notes are void."""
     if self._path.exists():
-      self._noted = json.loads(self._path.read_text("utf-8"))
-    self._start -= self._noted.get(str(step), 0.0)
+      found = json.loads(self._path.read_text("utf-8"))
+      self._noted = {at: it for at, it in found.items() if int(at) <= step}
+    self._start -= max(self._noted.values(), default=0.0)
 
   @property
   def seconds(self) -> float:

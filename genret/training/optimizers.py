@@ -107,8 +107,8 @@ def scale_groups(
     for pattern in multipliers:
       if not any(re.search(pattern, name) for name in names):
         raise ConfigError(
-          f"The learning-rate multiplier {pattern!r} finds no parameter;"
-          f" parameters are named like {names[0]!r}."
+          f"The learning-rate multiplier {pattern!r} finds no parameter"
+          f" that is trained; these are named like {names[0]!r}."
         )
     return jax.tree_util.tree_map_with_path(
       lambda path, leaf: leaf * factor(path), updates

@@ -224,7 +224,7 @@ def test_too_little_text_is_said(collection, tmp_path):
   longer = dataclasses.replace(
     CONFIG, inputs_length=1500, texts=TextConfig(held_out_share=0.05)
   )
-  with pytest.raises(ConfigError, match="Give more text, or shorter inputs"):
+  with pytest.raises(ConfigError, match="Give more text or shorter inputs"):
     pretrain.run(longer, [collection.root], out=tmp_path / "out")
 
 

@@ -6,10 +6,13 @@ import json
 
 import pytest
 
+from genret.core import artifacts
 from genret.core.errors import ArtifactError, ConfigError
 from genret.core.runs import read_trec
 from genret.corpora import beir
 from genret.docids import atomic, naive, semantic
+from genret.embeddings.bert import BertConfig
+from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5Config
 from genret.retrieval.bag_of_subwords import BagOfSubwordsConfig
 from genret.stages import quickstart
@@ -47,6 +50,18 @@ TRAIN = TrainConfig(
   loop=LoopConfig(train_steps=4, eval_every=2),
   input_length=16,
 )
+# Reads with a frozen encoder, which has no weights of its own here.
+FROZEN = dataclasses.replace(
+  TRAIN,
+  model=dataclasses.replace(
+    TRAIN.model,
+    encoder=EncoderConfig(
+      bert=BertConfig(emb_dim=16, num_layers=1, num_heads=2, mlp_dim=32),
+      frozen_below=1,
+    ),
+  ),
+  cache_states=True,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +80,11 @@ def config(collection, vectors_file) -> QuickstartConfig:
     ),
     embed=EmbedConfig(vectors=vectors_file),
     rows={
-      "atomic": Row(docids=DocidsConfig(scheme=atomic.build), train=TRAIN),
+      "atomic": Row(
+        docids=DocidsConfig(scheme=atomic.build),
+        train=FROZEN,
+        starts_from_vectors=True,
+      ),
       "naive": Row(docids=DocidsConfig(scheme=naive.build), train=TRAIN),
       "semantic": Row(
         docids=DocidsConfig(
@@ -138,6 +157,16 @@ def test_folder_holds_all_parts_and_the_table(finished):
     assert list(model.glob("events.out.*"))
 
 
+def test_rows_start_from_vectors_and_read_states_where_they_ask_to(finished):
+  made = {row: artifacts.load(path) for row, path in finished.models.items()}
+  starting = [row for row in made if "embeddings" in made[row].inputs]
+  reading = [row for row in made if made[row].arguments.get("cache_states")]
+  assert starting == reading == ["atomic"]
+  docids = finished.metrics.parent / "docids"
+  inputs = {row: artifacts.load(docids / row).inputs for row in made}
+  assert [row for row in made if "embeddings" in inputs[row]] == ["semantic"]
+
+
 def test_a_second_time_changes_nothing(config, finished):
   kept = [
     *finished.metrics.parent.glob("models/*/checkpoints/*"),
@@ -163,7 +192,7 @@ def test_other_settings_in_the_same_folder_are_refused(config, finished):
     config,
     rows={
       "atomic": dataclasses.replace(
-        config.rows["atomic"], train=dataclasses.replace(TRAIN, batch_size=2)
+        config.rows["atomic"], train=dataclasses.replace(FROZEN, batch_size=2)
       )
     },
   )

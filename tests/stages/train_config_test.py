@@ -77,9 +77,7 @@ def test_parts_of_a_batch_are_equal():
     dataclasses.replace(CONFIG, batch_size=8, accumulate=3)
 
 
-def test_rows_are_no_longer_than_an_encoder_knows_places():
+def test_queries_are_no_longer_than_an_encoder_knows_places():
   model = T5Config(emb_dim=384, encoder=EncoderConfig())
-  with pytest.raises(ConfigError, match="513 input tokens.*512 positions"):
-    dataclasses.replace(
-      CONFIG, model=model, task_feature_lengths={"inputs": 513}
-    )
+  with pytest.raises(ConfigError, match="513 are longer than the 512 posi"):
+    dataclasses.replace(CONFIG, model=model, input_length=513)

@@ -13,6 +13,7 @@ from genret.tasks.examples import Examples
 from genret.tasks.states import NAME, PROGRESS, StateRows, encoded_once
 
 WIDTH = 3
+LONGEST = 600  # rows that are encoded
 RECIPE = artifacts.Recipe(stage="states", arguments={"task": "test"})
 
 
@@ -34,7 +35,13 @@ def encode(tokens):
 
 def computed(folder, of, with_=encode, **settings):
   return encoded_once(
-    of, with_, width=WIDTH, folder=folder, recipe=RECIPE, **settings
+    of,
+    with_,
+    width=WIDTH,
+    max_length=LONGEST,
+    folder=folder,
+    recipe=RECIPE,
+    **settings,
   )
 
 
@@ -61,6 +68,7 @@ def test_few_shapes_are_computed(tmp_path):
 
   computed(tmp_path / "states", examples(), noting)
   assert len(shapes) == len({length for _, length in shapes}) <= 12
+  assert max(length for _, length in shapes) == LONGEST
 
 
 class Killed(Exception):
@@ -129,6 +137,7 @@ def test_states_of_something_else_are_not_taken(tmp_path):
       examples(5),
       encode,
       width=WIDTH,
+      max_length=LONGEST,
       folder=tmp_path / "states",
       recipe=other,
     )
