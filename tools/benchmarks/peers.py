@@ -9,7 +9,7 @@ import numpy as np
 from genret.interop import huggingface
 from genret.models.t5 import T5Config
 
-NARROW = T5Config(  # the quickstart's, for naive docids
+NARROW = T5Config(  # one layer a side, for naive docids
   emb_dim=128,
   num_heads=2,
   mlp_dim=256,
