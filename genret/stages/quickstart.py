@@ -9,6 +9,7 @@ from pathlib import Path
 from genret.core import artifacts
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
+from genret.core.provenance import canonical
 from genret.core.text import vocabulary
 from genret.stages import (
   baselines,
@@ -179,7 +180,7 @@ def _train(
 
 def _vectors(config: QuickstartConfig, workdir: Path) -> Path:
   """Where document vectors are; those of the dense row serve, if they can."""
-  if config.baselines.dense == config.embed:
+  if canonical(config.baselines.dense) == canonical(config.embed):
     return workdir / "baselines" / baselines.VECTORS
   return workdir / "embeddings"
 
