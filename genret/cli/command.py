@@ -60,6 +60,19 @@ class Flag:
     return self.name.upper()
 
 
+DEVICE_FLAGS = (
+  Flag(name="model_parallel", help="devices that share each matrix", type=int),
+  Flag(
+    name="fully_sharded",
+    help="whether parameters are split over all devices",
+    type=bool,
+  ),
+  Flag(name="accumulate", help="parts a batch is taken in, in turn", type=int),
+  Flag(name="remat", help="what is made again: none, dots, full"),
+)
+"""How the work of a step is split: of all that train."""
+
+
 class Parser(argparse.ArgumentParser):
   """argparse, but for one line on a mistake and the nearest flag's name."""
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import DEVICE_FLAGS, Flag, StageCommand
 
 
 def _report(folder: Path, given: dict[str, Any]) -> str:
@@ -68,18 +68,7 @@ TPU pods need none of these. See docs/training.md.""",
     Flag(name="learning_rate", help="at the end of the warm-up", type=float),
     Flag(name="dropout_rate", help="of every layer", type=float),
     Flag(name="eval_period", help="steps between evaluations", type=int),
-    Flag(
-      name="model_parallel", help="devices that share each matrix", type=int
-    ),
-    Flag(
-      name="fully_sharded",
-      help="whether parameters are split over all devices",
-      type=bool,
-    ),
-    Flag(
-      name="accumulate", help="parts a batch is taken in, in turn", type=int
-    ),
-    Flag(name="remat", help="what is made again: none, dots, full"),
+    *DEVICE_FLAGS,
     Flag(
       name="allow_other_topology",
       help="whether to go on inexactly where other processes, or another model"

@@ -37,39 +37,21 @@ TRAINED_ON = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class PretrainedEncoder:
+class PretrainedEncoder(packaged.Packaged):
   """The weights of a BERT and what is known of them.
 
   Attributes:
-    name: of the model and of the form its weights were in.
     config: the shape.
     params: the tree that `bert` reads, float32.
-    sha256: of the file they were read from, hexadecimal.
-    origin: the package and its version, or wherever the file came from.
-    licence: of the weights, as an SPDX expression.
-    trained_on: what the model has seen.
   """
 
-  name: str
   config: BertConfig
   params: Mapping[str, Any]
-  sha256: str
-  origin: str
-  licence: str
-  trained_on: str
-
-  @property
-  def identity(self) -> str:
-    """What a manifest says of the weights."""
-    return f"{self.name} sha256:{self.sha256}"
 
   @property
   def provenance(self) -> str:
     """What these weights are, whose terms they have, what they have seen."""
-    return (
-      f"{self.name} from {self.origin} ({self.licence}); trained on:"
-      f" {self.trained_on}"
-    )
+    return f"{self.name} from {self.terms}"
 
 
 def fp32() -> PretrainedEncoder:

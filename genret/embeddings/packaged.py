@@ -1,10 +1,40 @@
 """Files of weights that installed packages carry, found and held to a hash."""
 
+import dataclasses
 import hashlib
 import importlib.util
 from pathlib import Path
 
 from genret.core.errors import ArtifactError, ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Packaged:
+  """Numbers of a model that a package carries: what is known of them.
+
+  Attributes:
+    name: of the model and of the form its weights were in.
+    sha256: of the file they were read from, hexadecimal.
+    origin: the package and its version, or wherever the file came from.
+    licence: of the weights, as an SPDX expression.
+    trained_on: what the model has seen.
+  """
+
+  name: str
+  sha256: str
+  origin: str
+  licence: str
+  trained_on: str
+
+  @property
+  def identity(self) -> str:
+    """What a manifest says of them."""
+    return f"{self.name} sha256:{self.sha256}"
+
+  @property
+  def terms(self) -> str:
+    """Where they are from, on whose terms, and what they have seen."""
+    return f"{self.origin} ({self.licence}); trained on: {self.trained_on}"
 
 
 def file(module: str, name: str, *, what: str, command: str) -> Path:

@@ -32,41 +32,25 @@ _BLANK = "▁"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class PieceVectors:
+class PieceVectors(packaged.Packaged):
   """Vectors of some of T5's pieces.
 
   Attributes:
-    name: of the model they are from.
     ids: the pieces, M of them.
     vectors: one each, float32.
     num_pieces: how many pieces were looked up.
-    sha256: of what they were read from, hexadecimal.
-    origin: the package they were read from.
-    licence: of the vectors, as an SPDX expression.
-    trained_on: what the model has seen.
   """
 
-  name: str
   ids: Int[np.ndarray, "M"]
   vectors: Float[np.ndarray, "M E"]
   num_pieces: int
-  sha256: str
-  origin: str
-  licence: str
-  trained_on: str
-
-  @property
-  def identity(self) -> str:
-    """What a manifest says of the vectors."""
-    return f"{self.name} sha256:{self.sha256}"
 
   @property
   def provenance(self) -> str:
     """How many pieces have a vector of what, and on whose terms."""
     return (
       f"{len(self.ids):,} of {self.num_pieces:,} pieces start from"
-      f" {self.name}, {self.vectors.shape[1]} numbers each, of {self.origin}"
-      f" ({self.licence}); trained on: {self.trained_on}"
+      f" {self.name}, {self.vectors.shape[1]} numbers each, of {self.terms}"
     )
 
 

@@ -80,16 +80,17 @@ def run(
     UserError: ready vectors do not fit the collection.
   """
   out = Path(out)
-  recipe = _recipe(config, collection)
-  if artifacts.existing(out, recipe) is None:
-    blocks = _blocks(config, collection, _working_folder(out, recipe))
-    with artifacts.building(out, recipe, gin_text=gin_text) as folder:
+  wanted = recipe(config, collection)
+  if artifacts.existing(out, wanted) is None:
+    blocks = _blocks(config, collection, _working_folder(out, wanted))
+    with artifacts.building(out, wanted, gin_text=gin_text) as folder:
       _assemble(folder, blocks, collection.docnos, dtype=config.dtype)
     _remove_working(out)
   return EmbeddingStore.load(out)
 
 
-def _recipe(config: EmbedConfig, collection: Collection) -> artifacts.Recipe:
+def recipe(config: EmbedConfig, collection: Collection) -> artifacts.Recipe:
+  """Says what vectors depend on; equal recipes make equal vectors."""
   arguments = {"dtype": config.dtype}
   inputs = {"collection": collection.identity}
   if config.vectors is None:
@@ -225,9 +226,9 @@ def _refuse_zeros(block: np.ndarray, first: int, dtype: str) -> None:
     )
 
 
-def _working_folder(out: Path, recipe: artifacts.Recipe) -> Path:
+def _working_folder(out: Path, made: artifacts.Recipe) -> Path:
   """Names the folder of this recipe's blocks, beside the artifact."""
-  return out.with_name(f".{out.name}.blocks-{recipe.key}")
+  return out.with_name(f".{out.name}.blocks-{made.key}")
 
 
 def _remove_working(out: Path) -> None:

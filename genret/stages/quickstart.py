@@ -9,7 +9,6 @@ from pathlib import Path
 from genret.core import artifacts
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
-from genret.core.provenance import canonical
 from genret.core.text import vocabulary
 from genret.stages import (
   baselines,
@@ -160,7 +159,9 @@ def _train(
   folder = workdir / "docids" / name
   vectors = None
   if row.docids_from_vectors or row.starts_from_vectors:
-    vectors = embed.run(config.embed, collection, _vectors(config, workdir))
+    vectors = embed.run(
+      config.embed, collection, _vectors(config, collection, workdir)
+    )
   docids.run(
     row.docids,
     collection,
@@ -178,9 +179,13 @@ def _train(
   )
 
 
-def _vectors(config: QuickstartConfig, workdir: Path) -> Path:
+def _vectors(
+  config: QuickstartConfig, collection: Collection, workdir: Path
+) -> Path:
   """Where document vectors are; those of the dense row serve, if they can."""
-  if canonical(config.baselines.dense) == canonical(config.embed):
+  wanted = embed.recipe(config.embed, collection)
+  dense = config.baselines.dense
+  if dense is not None and embed.recipe(dense, collection) == wanted:
     return workdir / "baselines" / baselines.VECTORS
   return workdir / "embeddings"
 
