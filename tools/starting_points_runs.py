@@ -103,9 +103,8 @@ class Study:
       self.commands.say(
         f"{cell.setting}: {CALIBRATION_STEPS} steps to calibrate"
       )
-      shutil.rmtree(
-        folder, ignore_errors=True
-      )  # a run that goes on says nothing of its start
+      # A run that goes on says nothing of its start.
+      shutil.rmtree(folder, ignore_errors=True)
       arguments = cells.training(
         dataclasses.replace(cell, seed=0),
         self.paths,

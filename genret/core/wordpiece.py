@@ -73,6 +73,13 @@ class WordPiece:
     return token_rows.pad(rows, length, pad_id=self.pad_id)
 
 
+def ids() -> dict[str, int]:
+  """Reads the id of each piece; "##" marks those that go on with a word."""
+  file = resources.files("genret") / "data" / "bert_vocab" / "vocab.txt"
+  pieces = file.read_text(encoding="utf-8").splitlines()
+  return {piece: i for i, piece in enumerate(pieces)}
+
+
 def _tokenizer() -> Any:
   """Opens the vocabulary that ships with genret.
 
@@ -86,11 +93,9 @@ def _tokenizer() -> Any:
       "BERT's vocabulary is read by the library tokenizers, which is not"
       " installed. Run: pip install 'genret[minilm]'"
     ) from error
-  file = resources.files("genret") / "data" / "bert_vocab" / "vocab.txt"
-  pieces = file.read_text(encoding="utf-8").splitlines()
   tokenizer = Tokenizer(
     models.WordPiece(
-      {piece: i for i, piece in enumerate(pieces)},
+      ids(),
       unk_token="[UNK]",
       max_input_chars_per_word=100,
     )

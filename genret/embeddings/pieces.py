@@ -11,11 +11,11 @@ import io
 import itertools
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import resources
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from genret.core import wordpiece
 from genret.core.text import Tokenizer
 from genret.embeddings import packaged
 from genret.embeddings.minilm import PretrainedEncoder, int8
@@ -68,9 +68,7 @@ def minilm(*, weights: Callable[[], PretrainedEncoder] = int8) -> PieceVectors:
   """
   source = weights()
   table = source.params["embeddings"]["word"]["embedding"]
-  file = resources.files("genret") / "data" / "bert_vocab" / "vocab.txt"
-  known = file.read_text(encoding="utf-8").splitlines()
-  rows = {piece: row for row, piece in enumerate(known)}
+  rows = wordpiece.ids()
   return _looked_up(
     lambda text, opens: word_pieces(text, opens, rows),
     table,

@@ -83,7 +83,7 @@ def run(
   if config.seqio:
     seqio_cache.check_options(config.pipeline_options)
   table = DocidTable.load(docids)
-  other = {} if config.vocabulary == "t5" else {"vocabulary": config.vocabulary}
+  other = mixtures.in_vocabulary(config.vocabulary)
   mixture = config.mixture(collection, table, cache_dir=str(out), **other)
   tasks = mixture.tasks if config.seqio else ()
   folders = [

@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from genret.core import artifacts
@@ -121,7 +121,7 @@ def run(
   started = time.monotonic()
   workdir = Path(workdir)
   total = 3 + len(config.rows)
-  _check_weights(config.rows.values())
+  _check_weights(list(config.rows.values()))
   _headline(1, total, "the collection")
   collection = prepare.run(config.prepare, workdir / "collection")
   _headline(2, total, "baselines: what needs no generation")
@@ -190,11 +190,11 @@ def _vectors(
   return workdir / "embeddings"
 
 
-def _check_weights(rows: Iterable[Row]) -> None:
-  for row in rows:
-    if row.train.encoder_weights:
-      row.train.encoder_weights()
-    vocabulary(row.train.model.plain.input_vocabulary)
+def _check_weights(rows: Sequence[Row]) -> None:
+  for read in {row.train.encoder_weights for row in rows} - {None}:
+    read()
+  for name in {row.train.model.input_vocabulary for row in rows}:
+    vocabulary(name)
 
 
 def _headline(number: int, total: int, what: str) -> None:

@@ -18,9 +18,6 @@ def mixture(
 ) -> seqio.Mixture | str:
   """Builds what is given as a function, and checks what its inputs are in.
 
-  T5's vocabulary is not passed on: functions of one's own need not know of
-  any, and it is what `mixtures.build` takes if nothing is said.
-
   Args:
     given: A mixture of seqio or its name, or a function from a collection
       and a docid table, and a `vocabulary` where that is not T5's.
@@ -37,7 +34,7 @@ def mixture(
   """
   vocabulary = model.input_vocabulary
   if callable(given):
-    other = {} if vocabulary == "t5" else {"vocabulary": vocabulary}
+    other = mixtures.in_vocabulary(vocabulary)
     if other and not _takes(given, "vocabulary"):
       raise ConfigError(
         f"The model reads {vocabulary!r}, and the mixture is a function without"

@@ -215,6 +215,18 @@ def describe(mixture: seqio.Mixture) -> str:
   return "\n".join(lines)
 
 
+def in_vocabulary(name: str) -> dict[str, str]:
+  """Returns what a function that builds a mixture is told of a vocabulary.
+
+  T5's is not named: functions of one's own need not know of any, and it is
+  what `build` takes if nothing is said.
+
+  >>> in_vocabulary("t5"), in_vocabulary("bert_uncased")
+  ({}, {'vocabulary': 'bert_uncased'})
+  """
+  return {} if name == "t5" else {"vocabulary": name}
+
+
 def check_vocabulary(mixture: seqio.Mixture | str, name: str) -> None:
   """Raises a ConfigError unless a mixture's inputs are of one vocabulary.
 

@@ -25,6 +25,26 @@ from genret.tasks.stream import (
 _FORMAT = 1  # of a state
 
 
+def check_identity(state: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+  """Refuses a saved position of other batches.
+
+  Args:
+    state: as JSON, with the `identity` of the batches it was taken of.
+    ours: what decides the batches at hand.
+
+  Raises:
+    ConfigError: some part of it differs.
+  """
+  theirs = state.get("identity", {})
+  for key, value in ours.items():
+    if theirs.get(key) != value:
+      raise ConfigError(
+        f"The saved input position is of another feed: {key} was "
+        f"{theirs.get(key)!r} there and is {value!r} here. Resume with the "
+        "settings of the first run, or begin anew."
+      )
+
+
 class StreamBatches:
   """Endless batches of a stream.
 
@@ -119,14 +139,7 @@ class StreamBatches:
     Raises:
       ConfigError: it is of other batches.
     """
-    theirs = state.get("identity", {})
-    for key, ours in self._identity.items():
-      if theirs.get(key) != ours:
-        raise ConfigError(
-          f"The saved input position is of another feed: {key} was "
-          f"{theirs.get(key)!r} there and is {ours!r} here. Resume with the "
-          "settings of the first run, or begin anew."
-        )
+    check_identity(state, self._identity)
     self._ahead.result()
     self._open(Position(chunk=state["chunk"], drawn=tuple(state["drawn"])))
     self._row = state["row"]

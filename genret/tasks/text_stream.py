@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from genret.core.errors import ArtifactError, ConfigError
-from genret.tasks import span_corruption
+from genret.tasks import span_corruption, stream_feed
 from genret.tasks.packing import Features
 from genret.tasks.span_corruption import SpanCorruption
 
@@ -163,14 +163,7 @@ class TextBatches:
     Raises:
       ConfigError: If it is of other batches.
     """
-    theirs = state.get("identity", {})
-    for key, ours in self._identity.items():
-      if theirs.get(key) != ours:
-        raise ConfigError(
-          f"The saved input position is of another feed: {key} was"
-          f" {theirs.get(key)!r} there and is {ours!r} here. Resume with the"
-          " settings of the first run, or begin anew."
-        )
+    stream_feed.check_identity(state, self._identity)
     self._number = state["batch"]
 
   def batch(self, number: int) -> Features:
