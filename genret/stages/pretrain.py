@@ -21,10 +21,10 @@ from genret.interop.weights import Origin, Weights
 from genret.models.t5 import T5, T5Config
 from genret.stages import held_out, trained
 from genret.stages.train import CONFIG, NO_TEXT, OPERATIVE_CONFIG, ConfigText
-from genret.tasks import pretraining
-from genret.tasks.pretraining import TextConfig, Texts
+from genret.tasks import texts
 from genret.tasks.span_corruption import SpanCorruption
 from genret.tasks.text_stream import TextBatches
+from genret.tasks.texts import TextConfig, Texts
 from genret.training import cluster, partitioning
 from genret.training.checkpoints import Checkpoints
 from genret.training.loop import Loop, LoopConfig
@@ -158,7 +158,7 @@ def _run(
   text: ConfigText,
 ) -> Path:
   collections = [Collection.open(Path(f).expanduser()) for f in folders]
-  pretraining.check(collections, config.texts)
+  texts.check(collections, config.texts)
   recipe = _recipe(config, collections)
   started = time.time()
   mesh = config.mesh.build()
@@ -168,11 +168,11 @@ def _run(
     cluster.once(lambda: _forget_texts(out))
     return out
   cluster.once(lambda: _lay_out(config, collections, out, text=text))
-  texts = Texts.load(out / TEXTS)
+  chosen = Texts.load(out / TEXTS)
   if cluster.is_first():
-    print(texts.describe())
+    print(chosen.describe())
   checkpoints = Checkpoints(out / CHECKPOINTS, measure=held_out.MEASURE)
-  feed = _batches(config, texts.train, mesh)
+  feed = _batches(config, chosen.train, mesh)
   loop = Loop(
     program=program,
     feed=feed,
@@ -180,7 +180,7 @@ def _run(
     config=config.loop,
     evaluate=held_out.evaluation(
       program,
-      _batches(config, texts.held_out, mesh),
+      _batches(config, chosen.held_out, mesh),
       rows=config.eval_rows,
       curve=held_out.Curve(
         path=out / held_out.CURVE,
@@ -244,7 +244,7 @@ def _lay_out(
   """Writes all that is known before training."""
   atomic.fill(
     out / TEXTS,
-    lambda folder: pretraining.write(folder, collections, config.texts),
+    lambda folder: texts.write(folder, collections, config.texts),
   )
   summary = {"texts": Texts.load(out / TEXTS).summary}
   artifacts.write_json(out / SUMMARY, summary)
@@ -266,7 +266,7 @@ def _program(config: PretrainConfig, mesh: Mesh) -> Program:
 
 
 def _batches(
-  config: PretrainConfig, text: pretraining.Text, mesh: Mesh
+  config: PretrainConfig, text: texts.Text, mesh: Mesh
 ) -> TextBatches:
   """Opens this process's rows of every batch."""
   shard = partitioning.input_shard(mesh)

@@ -5,8 +5,8 @@ from genret.cli.pretrain import COMMAND, folders
 from genret.models.t5 import size
 from genret.stages import pretrain
 from genret.stages.pretrain import T5_SCHEDULE
-from genret.tasks.pretraining import TextConfig
 from genret.tasks.span_corruption import SpanCorruption
+from genret.tasks.texts import TextConfig
 
 
 def built(*arguments, files=(COMMAND.run_file,)):

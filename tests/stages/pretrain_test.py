@@ -24,7 +24,7 @@ from genret.stages.convert import ConvertConfig
 from genret.stages.pretrain import PretrainConfig
 from genret.tasks import mixtures
 from genret.tasks.indexing import FirstP
-from genret.tasks.pretraining import TextConfig
+from genret.tasks.texts import TextConfig
 from genret.training.checkpoints import Checkpoints
 from genret.training.loop import Loop, LoopConfig
 from genret.training.optimizers import AdamW, Schedule

@@ -4,8 +4,7 @@ import pytest
 from genret.core.collection import Document, Query
 from genret.core.errors import ConfigError
 from genret.core.text import Tokenizer
-from genret.tasks import pretraining
-from genret.tasks.pretraining import TextConfig, Texts
+from genret.tasks.texts import TextConfig, Texts, write
 
 NO_QUERY = TextConfig(held_out_share=0.5)
 
@@ -60,7 +59,7 @@ def pair(new_collection, tmp_path_factory):
 
 
 def written(folder, collections, config) -> Texts:
-  pretraining.write(folder, collections, config)
+  write(folder, collections, config)
   return Texts.load(folder)
 
 
@@ -125,7 +124,7 @@ def test_a_share_that_cannot_be(share):
 
 def test_what_makes_no_sense_is_refused(pair, tmp_path):
   def check(collections, **settings):
-    pretraining.write(tmp_path / "x", collections, TextConfig(**settings))
+    write(tmp_path / "x", collections, TextConfig(**settings))
 
   with pytest.raises(ConfigError, match="No collection was given"):
     check([])
