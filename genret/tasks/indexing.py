@@ -20,6 +20,7 @@ from genret.tasks.examples import TaskConfig, Texts, in_blocks
 from genret.tasks.synthetic import (
   SyntheticQuery,
   blocks_of_queries,
+  queries_file,
   unknown_docno,
 )
 
@@ -144,8 +145,9 @@ class D2Q(TaskConfig):
   that only the collection has are left out.
 
   Attributes:
-    path: their file, lines of `docno<TAB>query`, or JSON objects with
-      `docno` and `query` when it is named *.jsonl; either may be gzipped.
+    path: a folder of `genret generate`, or a file: lines of
+      `docno<TAB>query`, or JSON objects with `docno` and `query` when it is
+      named *.jsonl; either may be gzipped.
     num_queries: at most so many of each document, the first in the file.
   """
 
@@ -165,7 +167,7 @@ class D2Q(TaskConfig):
     docnos = Docnos.from_strings(collection.docnos)
     taken = np.zeros(len(docnos), np.int32)
     number = 0
-    for block in blocks_of_queries(Path(self.path)):
+    for block in blocks_of_queries(self._file):
       rows = docnos.find([query.docno for query in block])
       self._check_known(block, rows, collection=collection, number=number)
       number += len(block)
@@ -191,7 +193,7 @@ class D2Q(TaskConfig):
     for i in others[found < 0].tolist():
       raise DataError(
         unknown_docno(block[i].docno),
-        path=Path(self.path),
+        path=self._file,
         line=number + i + 1,
       )
 
@@ -210,7 +212,11 @@ class D2Q(TaskConfig):
 
   def content(self) -> dict[str, Any]:
     """Returns the settings, the file by its hash: it may lie anywhere."""
-    return {**super().content(), "path": file_hash(Path(self.path))}
+    return {**super().content(), "path": file_hash(self._file)}
+
+  @property
+  def _file(self) -> Path:
+    return queries_file(Path(self.path))
 
 
 def _documents(collection: Collection, *, title: bool) -> Iterator[Texts]:

@@ -5,20 +5,85 @@ import gzip
 import itertools
 import json
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from genret.core.errors import DataError
+from genret.core import artifacts
+from genret.core.errors import ArtifactError, DataError
 
 BLOCK = 4096  # queries read at a time
+QUERIES = "queries.jsonl"
+STAGES = ("generate", "prompt", "filter")
+"""The stages whose artifact is a folder of synthetic queries."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SyntheticQuery:
-  """A query that was made for a document."""
+  """A query that was made for a document.
+
+  Attributes:
+    docno: of the document.
+    text: the query.
+    log_probability: of the whole query by what made it, where that is known.
+    generator: names what made it; empty where nobody said.
+    grade: how relevant the document was to be, where that was asked for.
+  """
 
   docno: str
   text: str
+  log_probability: float | None = None
+  generator: str = ""
+  grade: int | None = None
+
+
+def write_line(query: SyntheticQuery) -> str:
+  """Words a query as a line of a *.jsonl file.
+
+  >>> query = SyntheticQuery(docno="d1", text="who", generator="t5")
+  >>> print(write_line(query), end="")
+  {"docno": "d1", "query": "who", "log_probability": null, "generator": "t5"}
+
+  Args:
+    query: any; a grade is written where there is one.
+
+  Returns:
+    The line with its newline, the keys in an order that never changes.
+  """
+  fields = {
+    "docno": query.docno,
+    "query": query.text,
+    "log_probability": query.log_probability,
+    "generator": query.generator,
+  }
+  if query.grade is not None:
+    fields["grade"] = query.grade
+  return json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def queries_file(path: Path) -> Path:
+  """Finds the file of queries that a path names.
+
+  Args:
+    path: an artifact of `STAGES`, or a file as `read_queries` takes it.
+
+  Returns:
+    The artifact's file, or the path as it came.
+
+  Raises:
+    ArtifactError: a folder that holds no finished queries.
+  """
+  path = Path(path)
+  if not path.is_dir():
+    return path
+  manifest = artifacts.load(path)
+  if manifest.stage not in STAGES:
+    raise ArtifactError(
+      f"{path} was made by stage {manifest.stage!r}, which makes no synthetic"
+      " queries. Give a folder of `genret generate`, `genret prompt` or"
+      " `genret filter`, or a file of queries."
+    )
+  return path / QUERIES
 
 
 def read_queries(
@@ -34,8 +99,9 @@ def read_queries(
 
   Args:
     path: lines of `docno<TAB>query`, or JSON objects with the strings
-      `docno` and `query` (other keys are of no concern) when the file is
-      named *.jsonl; either may be gzipped, and is then named *.gz.
+      `docno` and `query` when the file is named *.jsonl, and as they may be
+      `log_probability`, `generator` and `grade` (other keys are of no
+      concern); either may be gzipped, and is then named *.gz.
     docnos: the docnos of the collection; None leaves them unchecked.
 
   Yields:
@@ -121,4 +187,21 @@ def _from_json(line: str) -> SyntheticQuery:
   for key in ("docno", "query"):
     if not isinstance(fields.get(key), str):
       raise ValueError(f"expected a string under {key!r}: {line[:80]!r}")
-  return SyntheticQuery(docno=fields["docno"], text=fields["query"])
+  return SyntheticQuery(
+    docno=fields["docno"],
+    text=fields["query"],
+    log_probability=_optional(fields, "log_probability", (int, float)),
+    generator=_optional(fields, "generator", (str,)) or "",
+    grade=_optional(fields, "grade", (int,)),
+  )
+
+
+def _optional(
+  fields: Mapping[str, Any], key: str, types: tuple[type, ...]
+) -> Any:
+  """Returns what stands under a key, None where nothing does."""
+  value = fields.get(key)
+  if value is None or type(value) in types:
+    return value
+  wanted = " or ".join(kind.__name__ for kind in types)
+  raise ValueError(f"expected {wanted} or null under {key!r}: {value!r} came")

@@ -8,7 +8,7 @@ from genret.core.collection import Collection
 from genret.core.errors import ConfigError, DataError
 from genret.core.text import Tokenizer
 from genret.tasks.indexing import D2Q, DaQ, FirstP, Sentences
-from genret.tasks.synthetic import BLOCK
+from genret.tasks.synthetic import BLOCK, SyntheticQuery, write_line
 
 TOKENIZER = Tokenizer()
 
@@ -81,6 +81,17 @@ def test_d2q_takes_the_first_queries_of_each_document(small, tmp_path):
   assert read(config, small) == {2: ["one", "three", "four"], 0: ["two"]}
   config = D2Q(rate=1.0, path=str(path), num_queries=2)
   assert read(config, small) == {2: ["one", "three"], 0: ["two"]}
+
+
+def test_d2q_reads_an_artifact_as_it_reads_its_file(small, tmp_path):
+  folder = tmp_path / "queries"
+  with artifacts.building(folder, artifacts.Recipe(stage="generate")) as draft:
+    query = SyntheticQuery(docno="c", text="one", log_probability=-2.0)
+    (draft / "queries.jsonl").write_text(write_line(query))
+  config = D2Q(rate=1.0, path=str(folder))
+  assert read(config, small) == {2: ["one"]}
+  file = D2Q(rate=1.0, path=str(folder / "queries.jsonl"))
+  assert config.content() == file.content()
 
 
 def test_d2q_of_another_collection_is_an_error(small, tmp_path):

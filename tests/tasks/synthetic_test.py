@@ -3,8 +3,16 @@ import json
 
 import pytest
 
-from genret.core.errors import DataError
-from genret.tasks.synthetic import BLOCK, blocks_of_queries, read_queries
+from genret.core import artifacts
+from genret.core.errors import ArtifactError, DataError
+from genret.tasks.synthetic import (
+  BLOCK,
+  SyntheticQuery,
+  blocks_of_queries,
+  queries_file,
+  read_queries,
+  write_line,
+)
 
 DOCNOS = {"a", "b"}
 
@@ -38,6 +46,18 @@ def test_the_same_queries_from_four_kinds_of_file(tmp_path):
     ("q.jsonl", b'{"docno": 1, "query": "x"}\n', 1, "'docno'"),
     ("q.jsonl", b'{"docno": "a", \n', 1, "broken JSON"),
     ("q.jsonl", b'["a", "x"]\n', 1, "JSON object"),
+    (
+      "q.jsonl",
+      b'{"docno": "a", "query": "x", "log_probability": "-1"}\n',
+      1,
+      "int or float or null under 'log_probability': '-1' came",
+    ),
+    (
+      "q.jsonl",
+      b'{"docno": "a", "query": "x", "grade": true}\n',
+      1,
+      "int or null under 'grade'",
+    ),
     ("q.tsv.gz", b"a\tone\n", None, "cannot be read"),
     (
       "q.tsv.gz",
@@ -67,3 +87,32 @@ def test_blocks_of_queries(tmp_path):
   blocks = list(blocks_of_queries(path))
   assert [len(block) for block in blocks] == [BLOCK, 2]
   assert blocks[1][1].docno == f"d{BLOCK + 1}"
+
+
+def test_what_is_written_is_read_again(tmp_path):
+  queries = [
+    SyntheticQuery(docno="a", text='"été"\n?', log_probability=-1.25),
+    SyntheticQuery(docno="b", text="two", generator="t5", grade=0),
+    SyntheticQuery(docno="b", text="two"),
+  ]
+  path = tmp_path / "queries.jsonl"
+  path.write_text("".join(map(write_line, queries)), encoding="utf-8")
+  assert list(read_queries(path, docnos=DOCNOS)) == queries
+  assert [list(json.loads(line)) for line in path.read_text().splitlines()] == [
+    ["docno", "query", "log_probability", "generator", *more]
+    for more in ([], ["grade"], [])
+  ]
+
+
+def test_an_artifact_is_its_file(tmp_path):
+  for stage in ("generate", "prepare"):
+    folder = tmp_path / stage
+    with artifacts.building(folder, artifacts.Recipe(stage=stage)) as draft:
+      (draft / "queries.jsonl").write_text("{}\n")
+  found = tmp_path / "generate" / "queries.jsonl"
+  assert queries_file(tmp_path / "generate") == queries_file(found) == found
+  with pytest.raises(ArtifactError, match="made by stage 'prepare'"):
+    queries_file(tmp_path / "prepare")
+  (tmp_path / "begun").mkdir()
+  with pytest.raises(ArtifactError, match="no finished artifact"):
+    queries_file(tmp_path / "begun")

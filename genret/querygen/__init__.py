@@ -1,0 +1,1 @@
+"""Query generation: documents in, synthetic queries out."""
