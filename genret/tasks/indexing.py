@@ -13,16 +13,9 @@ import numpy as np
 
 from genret.core.artifacts import file_hash
 from genret.core.collection import Collection
-from genret.core.docnos import Docnos
-from genret.core.errors import DataError
 from genret.tasks import representations
 from genret.tasks.examples import TaskConfig, Texts, in_blocks
-from genret.tasks.synthetic import (
-  SyntheticQuery,
-  blocks_of_queries,
-  queries_file,
-  unknown_docno,
-)
+from genret.tasks.synthetic import blocks_of_queries, queries_file, rows_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,37 +157,15 @@ class D2Q(TaskConfig):
 
   def texts(self, collection: Collection) -> Iterator[Texts]:
     """Yields the queries, in file order."""
-    docnos = Docnos.from_strings(collection.docnos)
-    taken = np.zeros(len(docnos), np.int32)
+    taken = np.zeros(len(collection.docnos), np.int32)
     number = 0
     for block in blocks_of_queries(self._file):
-      rows = docnos.find([query.docno for query in block])
-      self._check_known(block, rows, collection=collection, number=number)
+      rows = rows_of(block, collection, path=self._file, number=number)
       number += len(block)
       mine = np.flatnonzero(rows >= 0)
       kept = mine[self._kept(rows[mine], taken)]
       yield Texts(
         documents=rows[kept].tolist(), texts=[block[i].text for i in kept]
-      )
-
-  def _check_known(
-    self,
-    block: Sequence[SyntheticQuery],
-    rows: np.ndarray,
-    *,
-    collection: Collection,
-    number: int,
-  ) -> None:
-    """Refuses documents that neither a rung nor its collection has."""
-    while collection.parent is not None:
-      collection = collection.parent
-    others = np.flatnonzero(rows < 0)
-    found = collection.docnos.find([block[i].docno for i in others])
-    for i in others[found < 0].tolist():
-      raise DataError(
-        unknown_docno(block[i].docno),
-        path=self._file,
-        line=number + i + 1,
       )
 
   def _kept(self, rows: np.ndarray, taken: np.ndarray) -> np.ndarray:

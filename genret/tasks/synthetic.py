@@ -5,11 +5,14 @@ import gzip
 import itertools
 import json
 import zlib
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genret.core import artifacts
+from genret.core.collection import Collection
 from genret.core.errors import ArtifactError, DataError
 
 BLOCK = 4096  # queries read at a time
@@ -147,6 +150,40 @@ def blocks_of_queries(path: Path) -> Iterator[list[SyntheticQuery]]:
   queries = read_queries(path)
   while block := list(itertools.islice(queries, BLOCK)):
     yield block
+
+
+def rows_of(
+  queries: Sequence[SyntheticQuery],
+  collection: Collection,
+  *,
+  path: Path,
+  number: int,
+) -> np.ndarray:
+  """Finds the documents of queries.
+
+  Args:
+    queries: of consecutive lines.
+    collection: whose documents they are. A rung of a ladder may be given
+      queries of all its collection.
+    path: the file of the queries.
+    number: lines of the file before these.
+
+  Returns:
+    The row of each query's document, int32; -1 where only the collection of
+    a rung has it.
+
+  Raises:
+    DataError: says the line of the first query of an unknown document.
+  """
+  rows = collection.docnos.find([query.docno for query in queries])
+  while collection.parent is not None:
+    collection = collection.parent
+  others = np.flatnonzero(rows < 0)
+  found = collection.docnos.find([queries[i].docno for i in others])
+  for i in others[found < 0].tolist():
+    message = unknown_docno(queries[i].docno)
+    raise DataError(message, path=path, line=number + i + 1)
+  return rows
 
 
 def unknown_docno(docno: str) -> str:
