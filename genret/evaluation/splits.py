@@ -184,6 +184,45 @@ def carve_dev(
   )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Covered:
+  """The queries of a test by whether training has touched their answers.
+
+  Attributes:
+    covered: ids of queries with a positive whose document has a training
+      query.
+    uncovered: ids of the others, those without a positive included.
+  """
+
+  covered: tuple[str, ...]
+  uncovered: tuple[str, ...]
+
+
+def by_coverage(train: Qrels, test: Qrels, *, relevance: int = 1) -> Covered:
+  """Parts the queries of a test: is one of their positives covered?
+
+  >>> by_coverage({"a": {"d1": 1}}, {"b": {"d1": 1, "d2": 1}, "c": {"d3": 1}})
+  Covered(covered=('b',), uncovered=('c',))
+
+  Args:
+    train: query id -> docno -> grade.
+    test: likewise.
+    relevance: the least grade that counts as relevant.
+
+  Returns:
+    Both parts, in the order of `test`.
+  """
+  trained = set(_positives(train, relevance))
+  covered = {
+    query_id: not trained.isdisjoint(_positives({query_id: judged}, relevance))
+    for query_id, judged in test.items()
+  }
+  return Covered(
+    covered=tuple(q for q, touched in covered.items() if touched),
+    uncovered=tuple(q for q, touched in covered.items() if not touched),
+  )
+
+
 def check_disjoint(splits: Splits, texts: Texts) -> None:
   """Refuses splits that share a query text.
 

@@ -168,7 +168,9 @@ class TaskConfig(abc.ABC):
   """What a task reads, and its share of a mixture.
 
   Attributes:
-    rate: its mixing rate; examples are drawn in proportion to the rates.
+    rate: its mixing rate; examples are drawn in proportion to the rates. None
+      is the number of its examples: where all tasks of a mixture have it, each
+      example is read as often as any other.
     token_dropout: the least and the most share of an input's tokens that
       are left out, anew each time an example is read; each time the share
       is drawn from this range. Start and end ids stay, and so does an input
@@ -176,15 +178,15 @@ class TaskConfig(abc.ABC):
     name: its name in the mixture, which no other task of the mixture has.
   """
 
-  rate: float
+  rate: float | None
   token_dropout: tuple[float, float] = (0.0, 0.0)
   name: str = "task"
 
   def __post_init__(self):
     self.check(
-      _is_number(self.rate) and 0 < self.rate < math.inf,
-      f"rate must be a number over 0 and {self.rate!r} came; leave a task "
-      "out of the mixture to not train on it",
+      self.rate is None or (_is_number(self.rate) and 0 < self.rate < math.inf),
+      "rate must be a number over 0, or None for the number of examples, and "
+      f"{self.rate!r} came; leave a task out of the mixture to not train on it",
     )
     dropout = self.token_dropout
     pair = isinstance(dropout, tuple | list) and len(dropout) == 2

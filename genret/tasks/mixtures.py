@@ -44,7 +44,8 @@ def build(
     collection: a prepared collection, or its folder.
     docids: its docid table, or the folder of one.
     tasks: what is mixed, each with its rate, as in
-      [FirstP(rate=1.0), LabelledQueries(rate=2.0)].
+      [FirstP(rate=1.0), LabelledQueries(rate=2.0)]; with rates of None, each
+      example is as likely as any other.
     input_length: the most ids an input may have, start and end included.
       Longer ones are cut, and counted by `describe`.
     vocabulary: the name of the one that turns texts into ids, which is the
@@ -86,7 +87,7 @@ def build(
       seqio.TaskRegistry.add_provider(name, make_task(name, source))
     elif cache_dir is not None:  # the same examples, now mapped from there
       seqio.TaskRegistry.get(name).source.examples = examples
-    rates.append((name, float(config.rate)))
+    rates.append((name, _rate(config, name)))
   return registered(rates)
 
 
@@ -178,6 +179,13 @@ def _examples(
     cache_dir=Path(cache_dir),
     vocabulary=parts.vocabulary,
   )
+
+
+def _rate(config: TaskConfig, name: str) -> float:
+  """Returns the mixing rate of a registered task."""
+  if config.rate is None:
+    return float(seqio.TaskRegistry.get(name).source.examples.num_examples)
+  return float(config.rate)
 
 
 def describe(mixture: seqio.Mixture) -> str:
@@ -274,6 +282,11 @@ def _check_tasks(tasks: Sequence[TaskConfig]) -> None:
       raise ConfigError(
         f"Two tasks of the mixture are named {name!r}; give one another name."
       )
+  if len({config.rate is None for config in tasks}) > 1:
+    raise ConfigError(
+      "The rates of a mixture are all numbers, or all None for numbers of "
+      f"examples; these are {', '.join(f'{c.name}: {c.rate}' for c in tasks)}."
+    )
   splits = {config.split for config in tasks}
   if len(splits) > 1:
     raise ConfigError(

@@ -124,8 +124,16 @@ def build(
     if name not in seqio.TaskRegistry.names():
       task = _task(name, config, parts, folder=folder)
       seqio.TaskRegistry.add_provider(name, task)
-    rates.append((name, float(config.rate)))
+    rates.append((name, _rate(config)))
   return mixtures.registered(rates)
+
+
+def _rate(config: TaskConfig) -> float:
+  config.check(
+    config.rate is not None,
+    "texts of TFDS are not counted, so that rate must be a number",
+  )
+  return float(config.rate)
 
 
 def _task(

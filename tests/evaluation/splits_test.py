@@ -170,3 +170,18 @@ def test_coverage():
   assert splits.coverage(train, test) == pytest.approx(2 / 3)
   assert splits.coverage(train, test, relevance=2) == 0
   assert splits.coverage(train, {}) is None
+
+
+def test_queries_are_parted_by_what_training_has_touched():
+  train = {"t1": {"d1": 1, "d4": 0}, "t2": {"d2": 2}}
+  test = {
+    "both": {"d3": 1, "d1": 1},
+    "graded": {"d4": 1},  # its training query is not relevant to it
+    "none": {"d1": 0},
+    "one": {"d2": 1},
+  }
+  found = splits.by_coverage(train, test)
+  assert found.covered == ("both", "one")
+  assert found.uncovered == ("graded", "none")
+  strict = splits.by_coverage(train, test, relevance=2)
+  assert strict.covered == ()

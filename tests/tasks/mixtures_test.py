@@ -28,6 +28,18 @@ def test_a_mixture_is_seqio_s_own(small, small_docids):
   assert set(first) == {"inputs", "targets"}
 
 
+def test_rates_of_none_are_numbers_of_examples(small, small_docids):
+  tasks = (FirstP(rate=None), LabelledQueries(rate=None))
+  mixture = mixtures.build(small, small_docids, tasks=tasks)
+  rates = {t.source.config.name: mixture.get_rate(t) for t in mixture.tasks}
+  counts = {
+    t.source.config.name: t.source.examples.num_examples for t in mixture.tasks
+  }
+  assert rates == counts
+  with pytest.raises(ConfigError, match="all None for numbers"):
+    mixtures.build(small, small_docids, tasks=(tasks[0], TASKS[1]))
+
+
 def test_the_same_call_registers_nothing_new(small, small_docids):
   mixture = mixtures.build(small, small_docids, tasks=TASKS)
   known = (set(seqio.TaskRegistry.names()), set(seqio.MixtureRegistry.names()))
