@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,6 +40,11 @@ class DocidTable:
     vocab_size: V; symbols are below it, pad and EOS among them.
     scheme: how the docids were made.
     text_vocabulary: whether symbols are ids of T5's SentencePiece model.
+    level_starts: for docids whose positions have symbols of their own, the
+      first symbol of each position [T]: position m has those from
+      level_starts[m] to before level_starts[m + 1], the last those up to
+      V - 1, and pads and EOS stay what they are. None: all positions share
+      one set of symbols.
     checked: skips the checks of single rows, for a table that passed them
       when it was saved.
   """
@@ -48,6 +54,7 @@ class DocidTable:
   vocab_size: int
   scheme: str
   text_vocabulary: bool = False
+  level_starts: tuple[int, ...] | None = None
   checked: dataclasses.InitVar[bool] = False
 
   def __post_init__(self, checked: bool):
@@ -58,6 +65,10 @@ class DocidTable:
       _check_range(codes, self.docnos, self.vocab_size)
       codes = codes.astype(dtype)
     object.__setattr__(self, "codes", codes)
+    if self.level_starts is not None:
+      starts = tuple(map(int, self.level_starts))
+      object.__setattr__(self, "level_starts", starts)
+      _check_levels(starts, codes.shape[1], self.vocab_size)
     if not checked:
       self.check()
 
@@ -104,13 +115,15 @@ class DocidTable:
     """Checks every row and every pair of rows.
 
     Raises:
-      UserError: a symbol is out of range, pads are not a tail, EOS is not
-        last, a docid is empty, or one is a proper prefix of another. Says
-        which documents.
+      UserError: a symbol is out of range or of another level, pads are not
+        a tail, EOS is not last, a docid is empty, or one is a proper prefix
+        of another. Says which documents.
     """
     _check_range(self.codes, self.docnos, self.vocab_size)
     for rows in self._chunks():
       self._check_rows(rows)
+      if self.level_starts is not None:
+        self._check_symbols(rows, self.level_starts)
     self._check_prefixes()
 
   def save(self, folder: Path) -> None:
@@ -125,6 +138,8 @@ class DocidTable:
       "text_vocabulary": self.text_vocabulary,
       "vocab_size": self.vocab_size,
     }
+    if self.level_starts is not None:
+      table["level_starts"] = self.level_starts
     text = json.dumps(table, indent=2, sort_keys=True) + "\n"
     (folder / "table.json").write_text(text, encoding="utf-8")
 
@@ -173,6 +188,20 @@ class DocidTable:
       if where.any():
         row = rows.start + int(where.argmax())
         raise UserError(f"The docid of {self._name(row)} {fault}.")
+
+  def _check_symbols(self, rows: slice, starts: Sequence[int]) -> None:
+    codes = self.codes[rows]
+    ends = [*starts[1:], self.vocab_size]
+    alien = (codes < np.array(starts)) | (codes >= np.array(ends))
+    alien &= codes > EOS
+    if alien.any():
+      at = int(alien.any(axis=1).argmax())
+      level = int(alien[at].argmax())
+      raise UserError(
+        f"Symbol {level} of the docid of {self._name(rows.start + at)} is"
+        f" {codes[at, level]}; level {level} has the symbols"
+        f" {starts[level]} to {ends[level] - 1}."
+      )
 
   def _check_prefixes(self) -> None:
     if bool((self.codes[:, -1] != PAD).all()):
@@ -244,6 +273,17 @@ def _check_shape(codes: np.ndarray, num_docnos: int, vocab_size: int) -> None:
     raise UserError(
       f"vocab_size counts pad and EOS, so it is over {FIRST_SYMBOL}; "
       f"{vocab_size} came."
+    )
+
+
+def _check_levels(starts: Sequence[int], length: int, vocab_size: int) -> None:
+  bounds = [*starts, vocab_size]
+  rising = all(a < b for a, b in itertools.pairwise(bounds))
+  if len(starts) != length or starts[0] != FIRST_SYMBOL or not rising:
+    raise UserError(
+      f"level_starts are the first symbols of each of the {length} positions,"
+      f" from {FIRST_SYMBOL} on, each below the next and all below V ="
+      f" {vocab_size}; {list(starts)} came."
     )
 
 

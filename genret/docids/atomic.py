@@ -1,25 +1,25 @@
 """Atomic docids: one symbol a document."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from genret.core.docid_table import FIRST_SYMBOL, DocidTable
+from genret.docids.corpus import Corpus
 
 
-def build(
-  docnos: Sequence[str],
+def fit(
+  collection: Corpus,
   *,
   embeddings: np.ndarray | None = None,
   seed: int = 0,
 ) -> DocidTable:
   """Gives each document a symbol of its own, in corpus order.
 
-  >>> build(["a", "b"]).codes.tolist()
+  >>> from genret.docids.corpus import Listed
+  >>> fit(Listed.named(["a", "b"])).codes.tolist()
   [[2], [3]]
 
   Args:
-    docnos: of the collection, in corpus order.
+    collection: whose documents are named.
     embeddings: not used.
     seed: not used.
 
@@ -27,6 +27,7 @@ def build(
     Docids of one symbol, V = N + 2.
   """
   del embeddings, seed
+  docnos = collection.docnos
   vocab_size = FIRST_SYMBOL + len(docnos)
   codes = np.arange(FIRST_SYMBOL, vocab_size, dtype=np.int32)[:, None]
   return DocidTable(

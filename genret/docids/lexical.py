@@ -1,18 +1,17 @@
 """Docids that are text, in the vocabulary that the model reads with."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from genret.core.docid_table import DocidTable
 from genret.core.errors import UserError
 from genret.core.text import Tokenizer
+from genret.docids.corpus import Corpus
 
 _CHUNK = 8192
 
 
-def build_docno(
-  docnos: Sequence[str],
+def fit_docno(
+  collection: Corpus,
   *,
   embeddings: np.ndarray | None = None,
   seed: int = 0,
@@ -20,12 +19,13 @@ def build_docno(
 ) -> DocidTable:
   """Spells each document's own docno in SentencePiece symbols.
 
-  >>> table = build_docno(["d1", "d10"])
+  >>> from genret.docids.corpus import Listed
+  >>> table = fit_docno(Listed.named(["d1", "d10"]))
   >>> Tokenizer().decode(table.codes[1]), table.has_eos
   ('d10', True)
 
   Args:
-    docnos: of the collection, in corpus order.
+    collection: whose documents are named.
     embeddings: not used.
     seed: not used.
     max_length: the most symbols a docid may have, EOS included.
@@ -38,6 +38,7 @@ def build_docno(
       come back from its symbols unchanged, or is too long. Says which.
   """
   del embeddings, seed
+  docnos = collection.docnos
   tokenizer = Tokenizer()
   rows: list[np.ndarray] = []
   for start in range(0, len(docnos), _CHUNK):

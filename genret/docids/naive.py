@@ -5,24 +5,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from genret.core.docid_table import FIRST_SYMBOL, DocidTable, symbol_dtype
+from genret.docids.corpus import Corpus
 
 _BASE = 10
 
 
-def build(
-  docnos: Sequence[str],
+def fit(
+  collection: Corpus,
   *,
   embeddings: np.ndarray | None = None,
   seed: int = 0,
 ) -> DocidTable:
   """Numbers the documents in a seeded random order.
 
-  >>> table = build(["a", "b", "c"], seed=0)
+  >>> from genret.docids.corpus import Listed
+  >>> table = fit(Listed.named("abc"), seed=0)
   >>> sorted(table.codes[:, 0].tolist()), table.vocab_size
   ([2, 3, 4], 12)
 
   Args:
-    docnos: of the collection, in corpus order.
+    collection: whose documents are named.
     embeddings: not used.
     seed: of the permutation.
 
@@ -30,12 +32,13 @@ def build(
     Docids of as many digits as N - 1 has, no EOS, V = 12.
   """
   del embeddings
+  docnos = collection.docnos
   numbers = np.random.default_rng(seed).permutation(len(docnos))
   return _table(docnos, numbers, "naive")
 
 
-def build_sequential(
-  docnos: Sequence[str],
+def fit_sequential(
+  collection: Corpus,
   *,
   embeddings: np.ndarray | None = None,
   seed: int = 0,
@@ -45,11 +48,13 @@ def build_sequential(
   Neighbours in a corpus are often of one topic, and then share their first
   digits: such docids are not naive.
 
-  >>> build_sequential([f"d{i}" for i in range(11)]).codes[[0, 10]].tolist()
+  >>> from genret.docids.corpus import Listed
+  >>> corpus = Listed.named(f"d{i}" for i in range(11))
+  >>> fit_sequential(corpus).codes[[0, 10]].tolist()
   [[2, 2], [3, 2]]
 
   Args:
-    docnos: of the collection, in corpus order.
+    collection: whose documents are named.
     embeddings: not used.
     seed: not used.
 
@@ -57,6 +62,7 @@ def build_sequential(
     Docids of as many digits as N - 1 has, no EOS, V = 12.
   """
   del embeddings, seed
+  docnos = collection.docnos
   return _table(docnos, np.arange(len(docnos)), "sequential")
 
 

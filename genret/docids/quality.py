@@ -99,7 +99,9 @@ def describe(table: DocidTable) -> Quality:
   """Measures a docid table.
 
   >>> from genret.docids import naive
-  >>> quality = describe(naive.build_sequential([f"d{i}" for i in range(20)]))
+  >>> from genret.docids.corpus import Listed
+  >>> corpus = Listed.named(f"d{i}" for i in range(20))
+  >>> quality = describe(naive.fit_sequential(corpus))
   >>> [(level.nodes, level.mean_branching) for level in quality.levels]
   [(1, 2.0), (2, 10.0)]
 

@@ -7,13 +7,14 @@ import numpy as np
 
 from genret.core.docid_table import FIRST_SYMBOL, DocidTable, symbol_dtype
 from genret.core.errors import ConfigError, UserError
+from genret.docids.corpus import Corpus
 
 if TYPE_CHECKING:
   from genret.docids.hierarchy import Leaf
 
 
-def build(
-  docnos: Sequence[str],
+def fit(
+  collection: Corpus,
   *,
   embeddings: np.ndarray | None = None,
   seed: int = 0,
@@ -39,7 +40,7 @@ def build(
   cost a step and teach the model nothing but the shape of the tree.
 
   Args:
-    docnos: of the collection, in corpus order.
+    collection: whose documents are named.
     embeddings: [N, D], row i is document i.
     seed: of k-means, samples, even splits and numbers in a leaf.
     k: clusters a level.
@@ -56,6 +57,7 @@ def build(
     ConfigError: no embeddings, or a size that cannot be.
     UserError: not one row of embeddings a document.
   """
+  docnos = collection.docnos
   embeddings = _checked(embeddings, docnos)
   from genret.docids.hierarchy import Hierarchy, leaves
 

@@ -24,12 +24,12 @@ class DocidsConfig:
   """Which docids are made.
 
   Attributes:
-    scheme: `build` of a scheme's module, or a functools.partial of it that
+    scheme: `fit` of a scheme's module, or a functools.partial of it that
       binds the scheme's own settings.
     seed: handed to the scheme.
   """
 
-  scheme: Callable[..., DocidTable] = atomic.build
+  scheme: Callable[..., DocidTable] = atomic.fit
   seed: int = 0
 
   def __post_init__(self):
@@ -69,9 +69,10 @@ def run(
   out = Path(out)
   recipe = _recipe(config, collection, embeddings)
   if artifacts.existing(out, recipe) is None:
-    docnos = collection.docnos
-    vectors = None if embeddings is None else embeddings.aligned(docnos)
-    table = config.scheme(docnos, embeddings=vectors, seed=config.seed)
+    vectors = None
+    if embeddings is not None:
+      vectors = embeddings.aligned(collection.docnos)
+    table = config.scheme(collection, embeddings=vectors, seed=config.seed)
     found = quality.describe(table)
     print(found)
     _warn(found)
@@ -86,7 +87,7 @@ def _recipe(
   collection: Collection,
   embeddings: EmbeddingStore | None,
 ) -> artifacts.Recipe:
-  scheme = described(config.scheme, ignore=("docnos", "embeddings", "seed"))
+  scheme = described(config.scheme, ignore=("collection", "embeddings", "seed"))
   inputs = {"collection": collection.identity}
   if embeddings is not None:
     inputs["embeddings"] = embeddings.identity

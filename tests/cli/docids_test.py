@@ -25,7 +25,7 @@ def test_atomic_is_the_default(collection, tmp_path, capsys):
 
 def test_scheme_by_reference(collection, tmp_path):
   out = tmp_path / "d"
-  assert docids(collection, out, "--gin.SCHEME=@naive.build", "--seed=3") == 0
+  assert docids(collection, out, "--gin.SCHEME=@naive.fit", "--seed=3") == 0
   assert DocidTable.load(out).scheme == "naive"
 
 
@@ -37,7 +37,7 @@ def test_semantic_reads_embeddings(collection, tmp_path, capsys):
   given = [*files, f"--embeddings={tmp_path}/v", "--gin.LEAF_SIZE=2"]
   assert docids(collection, tmp_path / "d", *given) == 0
   manifest = (tmp_path / "d" / "manifest.json").read_text()
-  assert "genret.docids.semantic.build" in manifest
+  assert "genret.docids.semantic.fit" in manifest
   assert '"leaf_size": 2' in manifest.replace('":2', '": 2')
 
 

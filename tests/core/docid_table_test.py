@@ -228,3 +228,31 @@ def test_ten_million_docids_in_little_memory(tmp_path):
   assert count == 10_000_000
   assert seconds < 0.5  # nothing is read
   assert gibibytes < 1.5
+
+
+def test_levels_of_their_own_are_kept(tmp_path):
+  made = table([[2, 5, 1], [4, 6, 8], [3, 5, 9]], level_starts=[2, 5, 8])
+  assert made.level_starts == (2, 5, 8)
+  made.save(tmp_path)
+  assert DocidTable.load(tmp_path).level_starts == (2, 5, 8)
+  table([[2], [3]]).save(tmp_path / "without")
+  assert DocidTable.load(tmp_path / "without").level_starts is None
+  assert "level" not in (tmp_path / "without" / "table.json").read_text()
+
+
+@pytest.mark.parametrize(
+  ("rows", "message"),
+  [
+    ([[2, 5], [5, 5]], r"Symbol 0 .*document 'd1'.* is 5; .* symbols 2 to 4"),
+    ([[2, 5], [2, 4]], r"Symbol 1 .*document 'd1'.* is 4; .* symbols 5 to 9"),
+  ],
+)
+def test_a_symbol_of_another_level_is_refused(rows, message):
+  with pytest.raises(UserError, match=message):
+    table(rows, level_starts=(2, 5))
+
+
+@pytest.mark.parametrize("starts", [(2,), (3, 5), (2, 2), (2, 10), (2, 5, 7)])
+def test_levels_that_cannot_be_are_refused(starts):
+  with pytest.raises(UserError, match="level_starts"):
+    table([[2, 9]], level_starts=starts)

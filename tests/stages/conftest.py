@@ -18,9 +18,9 @@ from genret.stages.docids import DocidsConfig
 NUM_DOCUMENTS = 64
 NUM_JUDGED = 8  # queries of dev and of test: one batch of a search
 SCHEMES = {
-  "atomic": atomic.build,
-  "naive": naive.build,
-  "semantic": functools.partial(semantic.build, k=8, leaf_size=16),
+  "atomic": atomic.fit,
+  "naive": naive.fit,
+  "semantic": functools.partial(semantic.fit, k=8, leaf_size=16),
 }
 
 

@@ -6,7 +6,7 @@ from genret.core.errors import ConfigError
 from genret.docids import semantic
 from genret.stages.described import described
 
-FILLED = ("docnos", "embeddings", "seed")
+FILLED = ("collection", "embeddings", "seed")
 
 
 def needy(size, *, scale=1.0):
@@ -14,8 +14,8 @@ def needy(size, *, scale=1.0):
 
 
 def test_defaults_are_written_down():
-  found = described(semantic.build, ignore=FILLED)
-  assert found.pop("function") == "genret.docids.semantic.build"
+  found = described(semantic.fit, ignore=FILLED)
+  assert found.pop("function") == "genret.docids.semantic.fit"
   assert found == {
     "k": 10,
     "leaf_size": 100,
@@ -26,17 +26,17 @@ def test_defaults_are_written_down():
 
 
 def test_bound_settings_win_the_outermost_first():
-  inner = functools.partial(semantic.build, k=30, leaf_size=10)
+  inner = functools.partial(semantic.fit, k=30, leaf_size=10)
   found = described(functools.partial(inner, k=20), ignore=FILLED)
   assert (found["k"], found["leaf_size"]) == (20, 10)
-  explicit = functools.partial(semantic.build, k=10)
+  explicit = functools.partial(semantic.fit, k=10)
   assert described(explicit, ignore=FILLED) == described(
-    semantic.build, ignore=FILLED
+    semantic.fit, ignore=FILLED
   )
 
 
 def test_a_wrong_setting_is_named_with_the_nearest():
-  wrong = functools.partial(semantic.build, leaf_sise=3)
+  wrong = functools.partial(semantic.fit, leaf_sise=3)
   with pytest.raises(ConfigError, match="leaf_sise.*leaf_size"):
     described(wrong, ignore=FILLED)
 

@@ -16,11 +16,12 @@ from genret.stages import docids
 from genret.stages.docids import DocidsConfig
 
 COUNT = 12
-SEMANTIC = functools.partial(semantic.build, k=3, leaf_size=4)
+SEMANTIC = functools.partial(semantic.fit, k=3, leaf_size=4)
 
 
-def same_for_all(docnos, *, embeddings=None, seed=0):
+def same_for_all(collection, *, embeddings=None, seed=0):
   """Gives all documents but one the same docid."""
+  docnos = collection.docnos
   codes = np.full((len(docnos), 1), 2)
   codes[0] = 3
   return DocidTable(codes=codes, docnos=docnos, vocab_size=4, scheme="same")
@@ -51,13 +52,13 @@ def vectors(corpus):
 
 @pytest.mark.parametrize(
   "scheme",
-  [atomic.build, naive.build, naive.build_sequential, lexical.build_docno],
+  [atomic.fit, naive.fit, naive.fit_sequential, lexical.fit_docno],
 )
 def test_schemes_without_vectors(corpus, tmp_path, scheme):
   made = docids.run(
     DocidsConfig(scheme=scheme, seed=3), corpus, None, out=tmp_path / "out"
   )
-  expected = scheme(corpus.docnos, seed=3)
+  expected = scheme(corpus, seed=3)
   np.testing.assert_array_equal(made.codes, expected.codes)
   assert list(made.docnos) == list(corpus.docnos)
   assert made.vocab_size == expected.vocab_size
@@ -77,7 +78,7 @@ def test_semantic_docids_and_their_manifest(corpus, vectors, tmp_path):
   assert manifest.stage == "docids"
   assert manifest.seed == 2
   assert manifest.arguments["scheme"] == {
-    "function": "genret.docids.semantic.build",
+    "function": "genret.docids.semantic.fit",
     "iterations": None,
     "k": 3,
     "leaf_size": 4,
@@ -139,4 +140,4 @@ def test_few_distinct_docids_are_warned_about(corpus, tmp_path, caplog):
 
 def test_a_seed_below_zero_is_refused():
   with pytest.raises(ConfigError, match="seed is at least 0; -1 came"):
-    DocidsConfig(scheme=naive.build, seed=-1)
+    DocidsConfig(scheme=naive.fit, seed=-1)

@@ -324,7 +324,7 @@ def squad(tmp_path_factory):
       qrels={"dev": {j.query_id: {j.docno: j.grade} for j in judged}},
     )
   collection = Collection.open(root / "collection")
-  config = DocidsConfig(scheme=atomic.build)
+  config = DocidsConfig(scheme=atomic.fit)
   docids.run(config, collection, None, out=root / "docids")
   return collection, root / "docids"
 

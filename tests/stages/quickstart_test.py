@@ -81,14 +81,14 @@ def config(collection, vectors_file) -> QuickstartConfig:
     embed=EmbedConfig(vectors=vectors_file),
     rows={
       "atomic": Row(
-        docids=DocidsConfig(scheme=atomic.build),
+        docids=DocidsConfig(scheme=atomic.fit),
         train=FROZEN,
         starts_from_vectors=True,
       ),
-      "naive": Row(docids=DocidsConfig(scheme=naive.build), train=TRAIN),
+      "naive": Row(docids=DocidsConfig(scheme=naive.fit), train=TRAIN),
       "semantic": Row(
         docids=DocidsConfig(
-          scheme=functools.partial(semantic.build, k=4, leaf_size=8)
+          scheme=functools.partial(semantic.fit, k=4, leaf_size=8)
         ),
         train=TRAIN,
         docids_from_vectors=True,

@@ -25,7 +25,7 @@ needs_beam = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def docids(few, tmp_path_factory):
   folder = tmp_path_factory.mktemp("docids") / "naive"
-  naive.build(few.docnos).save(folder)
+  naive.fit(few).save(folder)
   return folder
 
 

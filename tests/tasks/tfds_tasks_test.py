@@ -20,7 +20,7 @@ def made(few):
 
 @pytest.fixture(scope="module")
 def docids(few):
-  return naive.build(few.docnos)
+  return naive.fit(few)
 
 
 def pairs(dataset):
@@ -79,7 +79,7 @@ def test_odd_texts_and_grades(new_collection, tmp_path):
     qrels={"train": {f"q{i}": {"d1": i - 1, f"d{i}": i} for i in range(5)}},
   )
   tfds_builder.build(some, some.root / "tfds")
-  docids = naive.build(some.docnos)
+  docids = naive.fit(some)
   for config in (
     FirstP(rate=1.0),
     FirstP(rate=1.0, title=False),

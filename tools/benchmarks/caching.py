@@ -67,7 +67,7 @@ def _measured(folder: Path, pairs: int, *, turns: int) -> list[reporting.Check]:
   made = _collection(folder / "collection", pairs)
   docids = folder / "docids"
   docids.mkdir()
-  naive.build(made.docnos).save(docids)
+  naive.fit(made).save(docids)
   tfds_builder.build(made, made.root / tfds_tasks.TFDS)
   [streamed] = tfds_tasks.build(
     made, docids, tasks=TASKS, input_length=LENGTH

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from genret.core.docid_table import EOS, FIRST_SYMBOL, PAD
 from genret.docids import kmeans, semantic
+from genret.docids.corpus import Listed
 
 TEXT_VOCABULARY = 32_128
 LEVELS, CODES = 8, 255  # of residual docids
@@ -108,9 +109,9 @@ def hierarchical(
 
   V = 102. Docids differ in length and end without EOS; none begins another.
   """
-  docnos = list(map(str, range(num_documents)))
+  documents = Listed.named(map(str, range(num_documents)))
   vectors = clustered(num_documents, seed=seed)
-  return semantic.build(docnos, embeddings=vectors, seed=seed).codes
+  return semantic.fit(documents, embeddings=vectors, seed=seed).codes
 
 
 def alone(codes: Int[np.ndarray, "N T"]) -> Float[np.ndarray, "T"]:

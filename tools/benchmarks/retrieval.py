@@ -49,7 +49,7 @@ def main() -> None:
   with tempfile.TemporaryDirectory() as folder:
     collection = prepare.run(PrepareConfig(), Path(folder) / "collection")
     table = docids.run(
-      DocidsConfig(scheme=naive.build),
+      DocidsConfig(scheme=naive.fit),
       collection,
       None,
       out=Path(folder) / "docids",

@@ -78,7 +78,7 @@ def _data(folder: Path) -> tuple[Collection, DocidTable]:
   prepare.run(PrepareConfig(), folder / "collection")
   collection = Collection.open(folder / "collection")
   table = docids.run(
-    DocidsConfig(scheme=naive.build), collection, None, out=folder / "docids"
+    DocidsConfig(scheme=naive.fit), collection, None, out=folder / "docids"
   )
   return collection, table
 
