@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from genret.core import artifacts, json_lines, rungs
+from genret.core import artifacts, json_lines, links, rungs
 from genret.core.docnos import Docnos, writing
 from genret.core.errors import ArtifactError, DataError, UserError, suggest
 
@@ -169,6 +169,29 @@ class Collection:
   @functools.cached_property
   def _offsets(self) -> np.ndarray:
     return np.load(self.root / OFFSETS, mmap_mode="r").view(np.ndarray)
+
+  def links(self) -> Iterator[links.Page]:
+    """Yields the pages that documents are of, their paragraphs and anchors.
+
+    Of a rung's collection those that the rung has documents of.
+
+    Raises:
+      UserError: the collection is not linked.
+    """
+    whole, rows = self, None
+    while whole.parent is not None:
+      mine = whole.parent_rows
+      rows = mine if rows is None else mine[rows]
+      whole = whole.parent
+    path = whole.root / links.LINKS
+    if not path.exists():
+      raise UserError(
+        f"Collection {self.name!r} has no {links.LINKS}: nothing is known of"
+        " its pages, their paragraphs and the links between them. `genret"
+        " prepare` writes it for KILT's layout, where pages have anchors; a"
+        " collection that was prepared before it did so is prepared anew."
+      )
+    return links.read(path, self.documents, rows)
 
   def queries(self, split: str | None = None) -> Iterator[Query]:
     """Yields the queries, in file order.

@@ -9,9 +9,11 @@ from typing import Any
 
 from genret.core.collection import Document, Query
 from genret.core.errors import ConfigError, DataError, suggest
-from genret.corpora import files
+from genret.core.links import SourcePage
+from genret.corpora import files, passages
 from genret.corpora.beir import name_of
 from genret.corpora.files import Line
+from genret.corpora.passages import PageParts, Part, SourceAnchor, Unit
 from genret.corpora.source import (
   Fault,
   Judgement,
@@ -26,7 +28,8 @@ KNOWLEDGE = "kilt_knowledgesource.json"
 
 _TASK_FILE = re.compile(r"(.+)-(train|dev|test)-kilt\.jsonl")
 # How the knowledge source marks what is no plain paragraph.
-_MARKS = ("Section::::", "BULLET::::")
+_HEADING = "Section::::"
+_MARKS = (_HEADING, "BULLET::::")
 
 
 def read(
@@ -34,6 +37,7 @@ def read(
   *,
   task: str | None = None,
   name: str | None = None,
+  unit: Unit = "page",
   on_error: OnError = "raise",
 ) -> Source:
   """Opens a task of KILT over the pages of its knowledge source.
@@ -43,34 +47,54 @@ def read(
   is the provenance of any of a query's outputs is relevant to it, grade 1;
   outputs without provenance judge nothing.
 
+  Or each paragraph is one, under the page's title: paragraph 3 of page 290 is
+  document 290-3, as KILT counts paragraphs; headings are none. Relevant is
+  the paragraph in which a provenance starts; one that says of no paragraph
+  is a fault.
+
+  The anchors of pages become the collection's links.
+
   Args:
     root: the folder, or a tar archive of one, with `kilt_knowledgesource.json`
       and `TASK-train-kilt.jsonl`, `TASK-dev-kilt.jsonl`, …, as published; its
       files may be gzipped. Files "test_without_answers" are not read.
     task: such as "nq"; None takes the only one there is.
     name: of the collection; None takes the folder's.
+    unit: what is a document: "page" or "paragraph".
     on_error: "raise" at the first fault, or "skip" and count.
 
   Returns:
     The source. A split for each of the task's files.
 
   Raises:
-    ConfigError: no such task, or several and none was chosen.
+    ConfigError: no such unit; no such task, or several and none was chosen.
     DataError: a file is missing; while reading, what is wrong and where.
   """
+  if unit not in passages.UNITS:
+    raise ConfigError(f"unit is {unit!r}.{suggest(str(unit), passages.UNITS)}")
   root = Path(root)
   found = files.find(root, marker=KNOWLEDGE)
   pages, splits = found[KNOWLEDGE], _splits(found, task, root)
+
+  def origin() -> dict[str, str]:
+    read = files.digests({KNOWLEDGE: pages, **_named(splits)})
+    return read if unit == "page" else {**read, "unit": unit}
+
   return checked(
     name or name_of(root),
-    documents=Stream(lines=pages.lines, parse=_document),
+    documents=Stream(
+      lines=functools.partial(_documents, pages, unit), parse=_or_fault
+    ),
     queries=Stream(lines=lambda: _all_lines(splits), parse=_query),
     qrels={
-      split: Stream(lines=functools.partial(_evidence, file), parse=_judgement)
+      split: Stream(
+        lines=functools.partial(_evidence, file, unit), parse=_judgement
+      )
       for split, file in splits.items()
     },
-    origin=lambda: files.digests({KNOWLEDGE: pages, **_named(splits)}),
+    origin=origin,
     on_error=on_error,
+    links=Stream(lines=pages.lines, parse=functools.partial(_links, unit=unit)),
   )
 
 
@@ -105,51 +129,103 @@ def _all_lines(splits: Mapping[str, files.File]) -> Iterator[Line]:
   return itertools.chain.from_iterable(f.lines() for f in splits.values())
 
 
-def _evidence(file: files.File) -> Iterator[Line]:
-  """Yields a line for each page that a line of a task refers to.
-
-  A line at fault passes as its fault, for the parser to raise.
-  """
-  for line in file.lines():
+def _documents(pages: files.File, unit: Unit) -> Iterator[Line]:
+  """Yields a line for each document of each page, or for a page's fault."""
+  for line in pages.lines():
     try:
-      row = json_object(line.value)
-      values = [(_string(row, "id"), page) for page in _provenance(row)]
+      page = _page(json_object(line.value))
+      values: list[Document | Fault] = [*passages.documents(page, unit)]
     except Fault as fault:
       values = [fault]
     for value in values:
       yield Line(path=line.path, number=line.number, value=value)
 
 
-def _provenance(row: Mapping[str, Any]) -> list[str]:
-  """Lists the pages of all outputs, each once.
+def _or_fault(value: Document | Fault) -> Document:
+  if isinstance(value, Fault):
+    raise value
+  return value
 
-  >>> _provenance({"output": [{"answer": "x"}, {"provenance": [
-  ...   {"wikipedia_id": "7"}, {"wikipedia_id": 8}, {"wikipedia_id": "7"}]}]})
-  ['7', '8']
+
+def _evidence(file: files.File, unit: Unit) -> Iterator[Line]:
+  """Yields a line for each document that a line of a task refers to.
+
+  A line at fault passes as its fault, for the parser to raise.
   """
-  pages = [
-    _string(item, "wikipedia_id")
+  for line in file.lines():
+    try:
+      row = json_object(line.value)
+      values = [(_string(row, "id"), d) for d in _provenance(row, unit)]
+    except Fault as fault:
+      values = [fault]
+    for value in values:
+      yield Line(path=line.path, number=line.number, value=value)
+
+
+def _provenance(row: Mapping[str, Any], unit: Unit) -> list[str]:
+  """Lists the documents of all outputs, each once.
+
+  >>> row = {"output": [{"answer": "x"}, {"provenance": [
+  ...   {"wikipedia_id": "7", "start_paragraph_id": 2},
+  ...   {"wikipedia_id": 8, "start_paragraph_id": 1},
+  ...   {"wikipedia_id": "7", "start_paragraph_id": 5}]}]}
+  >>> _provenance(row, "page"), _provenance(row, "paragraph")
+  (['7', '8'], ['7-2', '8-1', '7-5'])
+  """
+  found = [
+    _place(item, unit)
     for output in _objects(row, "output")
     for item in _objects(output, "provenance")
   ]
-  return list(dict.fromkeys(pages))
+  return list(dict.fromkeys(found))
 
 
-def _document(value: bytes) -> Document:
-  row = json_object(value)
+def _place(item: Mapping[str, Any], unit: Unit) -> str:
+  page = _string(item, "wikipedia_id")
+  if unit == "page":
+    return page
+  number = item.get("start_paragraph_id")
+  if not _is_count(number):
+    raise Fault(
+      "provenance without a paragraph",
+      f"start_paragraph_id is {number!r}; read this task with unit='page'",
+    )
+  return passages.passage_docno(page, number)
+
+
+def _page(row: Mapping[str, Any]) -> PageParts:
   title = str(row.get("wikipedia_title") or "").strip()
   paragraphs = row.get("text")
   if not isinstance(paragraphs, list) or not all(
     isinstance(paragraph, str) for paragraph in paragraphs
   ):
     raise Fault("broken JSON", "'text' is not a list of strings")
-  lines = [_unmarked(paragraph) for paragraph in paragraphs]
-  if lines[:1] == [title]:
-    del lines[0]
-  return Document(
-    docno=_string(row, "wikipedia_id"),
+  parts = [_part(i, paragraph) for i, paragraph in enumerate(paragraphs)]
+  if parts and parts[0].text == title:
+    del parts[0]
+  return PageParts(
+    page=_string(row, "wikipedia_id"),
     title=title,
-    text="\n".join(line for line in lines if line),
+    parts=[part for part in parts if part.text],
+  )
+
+
+def _links(value: bytes, *, unit: Unit) -> SourcePage:
+  row = json_object(value)
+  anchors = [_anchor(item) for item in _objects(row, "anchors")]
+  return passages.linked(_page(row), anchors, unit)
+
+
+def _anchor(item: Mapping[str, Any]) -> SourceAnchor:
+  """Reads an anchor; one whose place is no number is nowhere."""
+  places = [item.get(key) for key in ("paragraph_id", "start", "end")]
+  number, start, end = places if all(map(_is_count, places)) else (-1, 0, 0)
+  page = item.get("wikipedia_id")
+  return SourceAnchor(
+    number=number,
+    start=start,
+    end=end,
+    page=None if page is None or page == "" else str(page),
   )
 
 
@@ -168,15 +244,28 @@ def _judgement(value: tuple[str, str] | Fault) -> Judgement:
   return Judgement(query_id=query_id, docno=docno, grade=1)
 
 
-def _unmarked(paragraph: str) -> str:
+def _part(number: int, paragraph: str) -> Part:
   r"""Leaves out the mark of a heading or of an item.
 
-  >>> _unmarked("Section::::Early life.\n"), _unmarked("BULLET::::- one\n")
-  ('Early life.', '- one')
+  >>> _part(1, "Section::::Early life.\n")
+  Part(number=1, text='Early life.', heading=True, cut=11)
+  >>> _part(2, "BULLET::::- one\n")
+  Part(number=2, text='- one', heading=False, cut=10)
   """
+  bare = paragraph
   for mark in _MARKS:
-    paragraph = paragraph.removeprefix(mark)
-  return paragraph.strip()
+    bare = bare.removeprefix(mark)
+  text = bare.lstrip()
+  return Part(
+    number=number,
+    text=text.rstrip(),
+    heading=paragraph.startswith(_HEADING),
+    cut=len(paragraph) - len(text),
+  )
+
+
+def _is_count(value: object) -> bool:
+  return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _string(row: Mapping[str, Any], key: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from genret.core.collection import Document, Judgement, Query
 from genret.core.errors import ConfigError, DataError, suggest
+from genret.core.links import SourcePage
 from genret.corpora.files import Line
 from genret.corpora.seen import Seen
 
@@ -29,6 +30,8 @@ class Source:
       a public data set. Reads the files.
     skipped: counts what was left out, by kind, in the passes made so far.
       Empty with on_error="raise", which leaves nothing out.
+    links: yields the pages that documents are of; None where the source has
+      none.
   """
 
   name: str
@@ -37,6 +40,7 @@ class Source:
   qrels: Mapping[str, Callable[[], Iterator[Judgement]]]
   origin: Callable[[], Mapping[str, str]]
   skipped: Callable[[], Mapping[str, int]]
+  links: Callable[[], Iterator[SourcePage]] | None = None
 
 
 class Fault(Exception):
@@ -73,6 +77,7 @@ def checked(
   qrels: Mapping[str, Stream[Judgement]],
   origin: Callable[[], Mapping[str, str]],
   on_error: OnError,
+  links: Stream[SourcePage] | None = None,
 ) -> Source:
   """Makes a source of raw streams, checking each item as it passes.
 
@@ -83,6 +88,7 @@ def checked(
     qrels: split -> its judgements.
     origin: see `Source`.
     on_error: "raise" a DataError at the first fault, or "skip" and count.
+    links: its pages, where there are any.
 
   Returns:
     The source.
@@ -101,6 +107,7 @@ def checked(
     },
     origin=origin,
     skipped=checks.skipped,
+    links=links and (lambda: checks.pages(links)),
   )
 
 
@@ -209,6 +216,9 @@ class _Checks:
         )
 
     yield from self._passing(f"{split} judgement", stream, check)
+
+  def pages(self, stream: Stream[SourcePage]) -> Iterator[SourcePage]:
+    yield from self._passing("page's links", stream, lambda page: None)
 
   def skipped(self) -> dict[str, int]:
     return {

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from genret.core import artifacts, collection
+from genret.core import artifacts, collection, links
 from genret.core.collection import Collection, Query
+from genret.core.docnos import Docnos
 from genret.core.errors import ConfigError, suggest
 from genret.core.text import normalise_query
 from genret.corpora import embedded, named
@@ -120,11 +121,22 @@ def report(prepared: Collection) -> str:
   if summary["coverage"] is not None:
     share = f"{100 * summary['coverage']:.1f} %"
     lines.append(f"  coverage: {share} of test positives have a training query")
+  if "links" in summary:
+    lines.append(_links_line(summary["links"]))
   lines += [f"  {what}: {n:,}" for what, n in summary["changes"].items() if n]
   lines += [
     f"  skipped {what}: {n:,}" for what, n in summary["skipped"].items()
   ]
   return "\n".join(lines)
+
+
+def _links_line(counts: Mapping[str, int]) -> str:
+  return (
+    f"  links: {counts['anchors']:,} between {counts['pages']:,} pages; left"
+    f" out {counts['outside']:,} that lead out of the corpus,"
+    f" {counts['without_page']:,} that name no page,"
+    f" {counts['misplaced']:,} in no paragraph"
+  )
 
 
 def _chosen(
@@ -168,6 +180,7 @@ def _write(
   num_documents = collection.write_corpus(
     folder, _progress(source.documents(), "documents")
   )
+  linked = _write_links(folder, source)
   texts: dict[str, str] = {}
   num_queries = collection.write_queries(
     folder, _progress(_noted(source.queries(), texts), "queries")
@@ -192,8 +205,19 @@ def _write(
     "coverage": _coverage(final),
     "changes": changes,
     "skipped": source.skipped(),
+    **linked,
   }
   artifacts.write_json(folder / collection.SUMMARY, summary)
+
+
+def _write_links(folder: Path, source: Source) -> dict[str, dict[str, int]]:
+  """Writes the links of a source that has some; returns what counts them."""
+  if source.links is None:
+    return {}
+  docnos = Docnos.load(folder / collection.DOCNOS)
+  pages = _progress(source.links(), "pages of links")
+  counts = links.write(folder, pages, docnos)
+  return {} if counts is None else {"links": counts}
 
 
 def _write_tfds(

@@ -6,6 +6,7 @@ import pytest
 
 from genret.core.collection import Document, Query
 from genret.core.errors import ConfigError, DataError
+from genret.core.links import Link
 from genret.corpora import kilt
 from genret.corpora.source import Judgement
 
@@ -138,6 +139,96 @@ def page(**changed):
 
 def query(output, **changed):
   return lines({"id": "t3", "input": "what", "output": output} | changed)
+
+
+LINKED = lines(
+  {
+    "wikipedia_id": "290",
+    "wikipedia_title": "A",
+    "text": [
+      "A\n",
+      "A is the first letter.\n",
+      "Section::::History.\n",
+      "BULLET::::- from aleph\n",
+    ],
+    "anchors": [
+      {
+        "paragraph_id": 1,
+        "start": 15,
+        "end": 21,
+        "text": "letter",
+        "href": "Letter",
+        "wikipedia_title": "Letter",
+        "wikipedia_id": "305",
+      },
+      {
+        "paragraph_id": 3,
+        "start": 17,
+        "end": 22,
+        "text": "aleph",
+        "href": "Aleph",
+        "wikipedia_id": 303,
+      },
+      {"paragraph_id": 3, "start": 17, "end": 22, "href": "nowhere"},
+      {"paragraph_id": "x", "start": 17, "end": 22, "wikipedia_id": "303"},
+    ],
+  },
+  {"wikipedia_id": 303, "wikipedia_title": "Aleph", "text": ["Aleph", "Ox."]},
+  {"wikipedia_id": "305", "wikipedia_title": "Letter", "text": ["A sign."]},
+)
+
+
+def test_anchors_of_pages(root):
+  (root / "kilt_knowledgesource.json").write_bytes(LINKED)
+  first, second, third = kilt.read(root).links()
+  assert (first.page, first.docnos) == ("290", ["290"])
+  assert first.links == (
+    Link(paragraph=0, start=15, end=21, page="305"),
+    Link(paragraph=1, start=7, end=12, page="303"),
+    Link(paragraph=1, start=7, end=12, page=None),
+    Link(paragraph=None, start=0, end=0, page="303"),
+  )
+  assert second.links == third.links == ()
+  [document, *_] = kilt.read(root).documents()
+  texts = [document.text[span.start : span.end] for span in first.spans]
+  assert texts == ["A is the first letter.", "- from aleph"]
+  assert texts[1][7:12] == "aleph"
+
+
+def test_paragraphs_are_documents(root, everything):
+  (root / "kilt_knowledgesource.json").write_bytes(LINKED)
+  (root / "nq-train-kilt.jsonl").write_bytes(
+    query(
+      [
+        {"provenance": [{"wikipedia_id": "290", "start_paragraph_id": 3}]},
+        {"provenance": [{"wikipedia_id": 303, "start_paragraph_id": 1}]},
+      ]
+    )
+  )
+  (root / "nq-dev-kilt.jsonl").unlink()
+  source = kilt.read(root, unit="paragraph")
+  documents, _, judgements = everything(source)
+  assert documents == [
+    Document(docno="290-1", title="A", text="A is the first letter."),
+    Document(docno="290-3", title="A", text="- from aleph"),
+    Document(docno="303-1", title="Aleph", text="Ox."),
+    Document(docno="305-0", title="Letter", text="A sign."),
+  ]
+  assert [judged.docno for judged in judgements["train"]] == ["290-3", "303-1"]
+  assert [page.docnos for page in source.links()] == [
+    ["290-1", "290-3"],
+    ["303-1"],
+    ["305-0"],
+  ]
+  assert source.origin()["unit"] == "paragraph"
+  assert "unit" not in kilt.read(root).origin()
+
+
+def test_paragraphs_need_to_be_named(root, everything):
+  with pytest.raises(DataError, match="start_paragraph_id is None; read this"):
+    everything(kilt.read(root, unit="paragraph"))
+  with pytest.raises(ConfigError, match="Did you mean 'paragraph'"):
+    kilt.read(root, unit="paragraphs")
 
 
 # file, its bytes, the line at fault, the message

@@ -10,11 +10,12 @@ import pytest
 from genret.core import artifacts
 from genret.core.errors import ArtifactError, ConfigError, DataError
 from genret.core.text import normalise_query
-from genret.corpora import beir, embedded
+from genret.corpora import beir, embedded, kilt
 from genret.evaluation import splits
 from genret.stages import prepare
 from genret.stages.prepare import PrepareConfig
 
+PLAIN_KILT = "d77a32898db438674937c12d7ff27c040632f2c7247f1d8938198c759196a856"
 SHARED = pathlib.Path(__file__).parents[3] / "shared" / "data" / "collections"
 
 
@@ -255,3 +256,70 @@ def test_cranfield_without_its_empty_documents(tmp_path):
   assert len(made.qrels("test")) == 225
   assert made.summary["skipped"]["document: empty text"] == 2
   assert made.summary["coverage"] is None
+
+
+def kilt_folder(root, *, anchors):
+  root.mkdir()
+  pages = {"1": "Tower", "2": "River", "3": "Bridge"}
+  jsonl(
+    root / "kilt_knowledgesource.json",
+    [
+      {
+        "wikipedia_id": page,
+        "wikipedia_title": title,
+        "text": [f"{title}\n", f"About a {title}.\n", "Section::::More.\n"],
+        "anchors": [
+          {"paragraph_id": 1, "start": 8, "end": 12, "wikipedia_id": target}
+          for target in anchors.get(page, ())
+        ],
+      }
+      for page, title in pages.items()
+    ],
+  )
+  jsonl(
+    root / "nq-train-kilt.jsonl",
+    [
+      {
+        "id": f"q{page}",
+        "input": f"what of {title}",
+        "output": [
+          {"provenance": [{"wikipedia_id": page, "start_paragraph_id": 1}]}
+        ],
+      }
+      for page, title in pages.items()
+    ],
+  )
+  return str(root)
+
+
+@pytest.mark.parametrize("unit", ["page", "paragraph"])
+def test_links_of_kilt(tmp_path, capsys, unit):
+  anchors = {"1": ["2", "9"], "3": ["1", None]}
+  source = functools.partial(
+    kilt.read, kilt_folder(tmp_path / "kilt", anchors=anchors), unit=unit
+  )
+  prepared = prepare.run(PrepareConfig(source=source), tmp_path / "out")
+  line = (
+    "  links: 2 between 3 pages; left out 1 that lead out of the corpus, 1"
+    " that name no page, 0 in no paragraph"
+  )
+  assert line in capsys.readouterr().out
+  pages = list(prepared.links())
+  assert [(p.page, p.title, p.rows) for p in pages] == [
+    ("1", "Tower", (0,)),
+    ("2", "River", (1,)),
+    ("3", "Bridge", (2,)),
+  ]
+  assert pages[0].paragraphs[0].text == "About a Tower."
+  assert [[a.row for a in p.anchors] for p in pages] == [[1], [], [0]]
+  docnos = {"page": ["1", "2", "3"], "paragraph": ["1-1", "2-1", "3-1"]}
+  assert list(prepared.docnos) == docnos[unit]
+  assert prepared.qrels("train")["q1"] == {docnos[unit][0]: 1}
+
+
+def test_kilt_without_anchors_is_as_it_was(tmp_path):
+  source = kilt_folder(tmp_path / "kilt", anchors={})
+  prepared = prepare.run(PrepareConfig(source=source), tmp_path / "out")
+  assert "links" not in prepared.summary
+  # As made before links were kept.
+  assert prepared.identity == PLAIN_KILT
