@@ -122,12 +122,36 @@ class Retriever:
     """
     if isinstance(queries, str):
       raise UserError("search takes a list of queries; put this one in a list.")
+    tokens = self._vocabulary.encode(queries, max_length=self.spec.input_length)
+    return self.search_tokens(tokens, k=k, num_beams=num_beams)
+
+  def search_tokens(
+    self,
+    tokens: Sequence[Sequence[int]],
+    *,
+    k: int = 10,
+    num_beams: int | None = None,
+  ) -> list[list[Hit]]:
+    """Ranks documents for inputs that are ids already, however long.
+
+    Args:
+      tokens: Ids of each input, start and end included, as examples of
+        training have them.
+      k: Documents wanted an input; fewer come back where fewer exist.
+      num_beams: Docids kept a step; None for `k`.
+
+    Returns:
+      For each input its hits, as `search`.
+
+    Raises:
+      UserError: If a number is below 1.
+    """
     searcher.check_k(k)
     num_beams = k if num_beams is None else num_beams
     if num_beams < 1:
       raise UserError(f"num_beams is {num_beams}; expected 1 or more.")
-    found: list[list[Hit]] = [[]] * len(queries)
-    for numbers, beams in self._batches(queries, num_beams):
+    found: list[list[Hit]] = [[]] * len(tokens)
+    for numbers, beams in self._batches(tokens, num_beams):
       for row, number in enumerate(numbers):
         found[number] = self._hits(
           beams.rows[row], beams.scores[row], beams.valid[row], k=k
@@ -166,17 +190,17 @@ class Retriever:
     return DeviceTrie.place(trie)
 
   def _batches(
-    self, texts: Sequence[str], num_beams: int
+    self, tokens: Sequence[Sequence[int]], num_beams: int
   ) -> Iterator[tuple[Sequence[int], Beams]]:
     """Searches in batches of similar length; yields query numbers, beams."""
-    tokens = self._vocabulary.encode(texts, max_length=self.spec.input_length)
-    order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
+    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
     for start in range(0, len(order), BATCH_SIZES[-1]):
       numbers = order[start : start + BATCH_SIZES[-1]]
       rows = [tokens[i] for i in numbers]
       rows += [rows[0]] * (_round_up(len(rows), BATCH_SIZES) - len(rows))
       longest = max(map(len, rows))
-      length = min(_round_up(longest, LENGTHS), self.spec.input_length)
+      most = max(longest, self.spec.input_length)
+      length = min(_round_up(longest, LENGTHS), most)
       inputs = self._vocabulary.pad(rows, length)  # [B, L]
       beams = self._search(
         self._stepper,

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from genret.retrieval.model_folder import ModelSpec
 from genret.stages import (
   cached_states,
   dev_queries,
+  memorised,
   train_config,
   trained,
   training_input,
@@ -138,7 +140,9 @@ def _run(
   mesh = config.mesh.build()
   program = _program(config, spec, mesh)
   start.check(out)
+  remember = _remembering(config, mixture, out)
   if cluster.once(lambda: artifacts.begin(out, recipe) is not None):
+    remember()
     return out
   training_input.describe(mixture)
   cluster.once(lambda: _lay_out(spec, table, out, docids=docids, text=text))
@@ -175,7 +179,25 @@ def _run(
 
   cluster.once(seal)
   checkpoints.close()
+  remember()
   return out
+
+
+def _remembering(
+  config: TrainConfig, mixture: Any, out: Path
+) -> Callable[[], None]:
+  """Returns what says whether the finished model knows its pairs by heart."""
+  count = config.memorised_pairs
+  if not count:
+    return lambda: None
+  examples = memorised.examples_of(mixture)
+
+  def remember() -> None:
+    found = cluster.once(lambda: memorised.measured(out, examples, count))
+    if cluster.is_first():
+      print(f"training pairs whose document comes first: {found['Hits@1']:.3f}")
+
+  return remember
 
 
 def _start(

@@ -63,6 +63,9 @@ class TrainConfig:
       read it. Rounded to float16, so results differ a little.
     allow_other_topology: Whether to go on, inexactly, from a checkpoint
       whose input was in another number of shards.
+    memorised_pairs: How many training pairs are searched in the end with the
+      checkpoint that searches use; `memorised.json` then has the share whose
+      document comes first. 0 for none.
   """
 
   model: T5Config
@@ -86,6 +89,7 @@ class TrainConfig:
   initial_checkpoint: str | Path | None = None
   cache_states: bool = False
   allow_other_topology: bool = False
+  memorised_pairs: int = 0
 
   def __post_init__(self):
     if self.accumulate < 1 or self.batch_size % self.accumulate:
@@ -113,6 +117,7 @@ def recipe(
   with other ones. How the head starts counts where embeddings are given.
   """
   skipped = {"mixture", "mesh", "seed", "accumulate", "allow_other_topology"}
+  skipped |= {"memorised_pairs"}  # nothing of the model depends on it
   # Inputs, by their identities.
   skipped |= {"initial_checkpoint", "encoder_weights", "input_embeddings"}
   arguments = {

@@ -74,6 +74,12 @@ def test_all_documents_come_best_first(found, docid_table):
     assert scores[0] < 0
 
 
+def test_ids_are_searched_as_their_text_is(found, retriever):
+  tokens = Tokenizer().encode(QUERIES, max_length=retriever.spec.input_length)
+  hits = retriever.search_tokens(tokens, k=BEAMS, num_beams=BEAMS)
+  assert hits == found
+
+
 def test_the_query_decides(found):
   assert len({tuple(hit.score for hit in hits) for hits in found}) == 4
 

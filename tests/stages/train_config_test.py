@@ -41,6 +41,7 @@ def _key(inputs=(), **changes):
     {"model": T5Config(remat="full", scan_layers=True)},
     {"loss": Loss(head=Chunked(size=64))},
     {"allow_other_topology": True},
+    {"memorised_pairs": 100},
     # Inputs, which the manifest has by their identities.
     {"initial_checkpoint": "folder"},
     {"encoder_weights": minilm.int8},

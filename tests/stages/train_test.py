@@ -20,7 +20,7 @@ from genret.core.collection import Collection
 from genret.core.errors import ArtifactError, ConfigError
 from genret.models.t5 import T5Config
 from genret.retrieval.generative import Retriever
-from genret.stages import train
+from genret.stages import memorised, train
 from genret.tasks import mixtures
 from genret.tasks.indexing import FirstP
 from genret.training.checkpoints import Checkpoints
@@ -74,9 +74,15 @@ def test_64_documents_are_learned_by_heart(
   scheme, collection, make_docids, tmp_path
 ):
   """Hits@1 = 1: each document is found by its own first tokens."""
+  config = dataclasses.replace(CONFIG, memorised_pairs=1000)
   out = train.run(
-    CONFIG, collection, make_docids(scheme), out=tmp_path / "model"
+    config, collection, make_docids(scheme), out=tmp_path / "model"
   )
+  assert json.loads((out / memorised.FILE).read_text()) == {
+    "Hits@1": 1.0,
+    "Hits@1 firstp": 1.0,
+    "pairs": 64,
+  }
   retriever = Retriever.load(out)
   documents = list(collection.documents())
   texts = [document.contents for document in documents]
