@@ -131,6 +131,21 @@ class Sentences(TaskConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Titles(TaskConfig):
+  """The title of each document that has one."""
+
+  name: str = "titles"
+
+  def texts(self, collection: Collection) -> Iterator[Texts]:
+    """Yields the titles."""
+    return in_blocks(
+      (row, document.title)
+      for row, document in enumerate(collection.documents())
+      if document.title.strip()
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class D2Q(TaskConfig):
   """Synthetic queries of each document ("document to query").
 

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# A run of marks or of white space is tried once, from where it begins: a text
+# of nothing else would take the square of its length.
 _END = re.compile(
-  r"""[.!?…]+["'”’)\]]*\s+  # a mark, closing quotes, then white space
+  r"""(?<![.!?…])[.!?…]++["'”’)\]]*+\s+  # a mark, closing quotes, white space
   | [。！？]+["'”’）」』]*      # full-width marks need no white space
-  | \s*\n\s*                  # a line is never continued
+  | (?<!\s)\s*\n\s*          # a line is never continued
   """,
   re.VERBOSE,
 )

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genret.core import artifacts, collection
+from genret.core import artifacts, collection, links
 from genret.core.collection import Collection, Document, Query
 from genret.core.docid_table import DocidTable
+from genret.core.docnos import Docnos
+from genret.core.links import Link, SourcePage, Span
 
 
 def write_collection(folder: Path, *, documents, queries, qrels) -> Collection:
@@ -105,6 +107,88 @@ def small(tmp_path_factory) -> Collection:
       "train": {"q1": {"a": 1}, "q2": {"c": 2, "b": 1, "a": 0}},
       "dev": {"q3": {"b": 1}},
       "test": {"q4": {"c": 1}},
+    },
+  )
+
+
+def page_of(name: str, sections, links) -> SourcePage:
+  """Describes a page of one-paragraph documents, `name-0`, `name-1`, …"""
+  return SourcePage(
+    page=name,
+    docnos=[f"{name}-{i}" for i in range(len(sections))],
+    spans=[
+      Span(document=i, start=0, end=len(text), section=section)
+      for i, (section, text) in enumerate(sections)
+    ],
+    links=[
+      Link(paragraph=paragraph, start=start, end=end, page=to)
+      for paragraph, start, end, to in links
+    ],
+  )
+
+
+def write_linked(folder: Path, pages) -> Collection:
+  """Writes a linked collection of passages.
+
+  Args:
+    folder: where nothing stands.
+    pages: name -> its paragraphs, pairs of section and text, and its links:
+      paragraph, first and last character, name of the page they lead to.
+  """
+  recipe = artifacts.Recipe(
+    stage="prepare",
+    arguments={"name": folder.name},
+    format_version=collection.FORMAT_VERSION,
+  )
+  documents = [
+    Document(docno=f"{name}-{i}", title=name.title(), text=text)
+    for name, (sections, _) in pages.items()
+    for i, (_, text) in enumerate(sections)
+  ]
+  with artifacts.building(folder, recipe) as draft:
+    collection.write(draft, documents=documents, queries=[], qrels={})
+    links.write(
+      draft,
+      [page_of(name, *content) for name, content in pages.items()],
+      Docnos.load(draft / collection.DOCNOS),
+    )
+  return Collection.open(folder)
+
+
+@pytest.fixture(scope="session")
+def new_linked():
+  """The function that writes a linked collection."""
+  return write_linked
+
+
+@pytest.fixture(scope="session")
+def linked(tmp_path_factory) -> Collection:
+  """Seven passages of three pages, which link to each other."""
+  return write_linked(
+    tmp_path_factory.mktemp("collections") / "linked",
+    {
+      "tower": (
+        [
+          (0, "The tower stands by the river. It is as tall as it is old."),
+          (1, "Masons built it of stone. It took them ten long years."),
+          (1, "Visitors climb the stairs to the top every day of summer."),
+        ],
+        [(0, 24, 29, "river"), (1, 0, 6, "mason"), (1, 0, 6, "river")],
+      ),
+      "river": (
+        [
+          (0, "The river flows through the old town to the cold sea."),
+          (0, "Ships came up the river as far as the stone bridge."),
+        ],
+        [(0, 4, 9, "river"), (1, 34, 46, "tower")],
+      ),
+      "mason": (
+        [
+          (0, "A mason is a craftsman who works with brick and stone."),
+          (1, "Some of them built the tower that stands by the river."),
+        ],
+        [(1, 24, 29, "tower"), (1, 49, 54, "river")],
+      ),
     },
   )
 

@@ -7,7 +7,7 @@ from genret.core import artifacts, rungs
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError, DataError
 from genret.core.text import Tokenizer
-from genret.tasks.indexing import D2Q, DaQ, FirstP, Sentences
+from genret.tasks.indexing import D2Q, DaQ, FirstP, Sentences, Titles
 from genret.tasks.synthetic import BLOCK, SyntheticQuery, write_line
 
 TOKENIZER = Tokenizer()
@@ -72,6 +72,10 @@ def test_sentences_of_each_document(small):
     "Bridge It spans the river.",
     "Bridge Cars.",
   ]
+
+
+def test_titles_of_documents_that_have_one(small):
+  assert read(Titles(rate=1.0), small) == {0: ["Tower"], 2: ["Bridge"]}
 
 
 def test_d2q_takes_the_first_queries_of_each_document(small, tmp_path):

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies
@@ -24,6 +26,13 @@ from genret.tasks import representations
 )
 def test_sentences_by_hand(text, expected):
   assert representations.sentences(text) == expected
+
+
+@pytest.mark.parametrize("text", [".", " ", '."', "。", "\t.", "a. ", " \n"])
+def test_a_long_run_takes_no_longer_than_its_length(text):
+  started = time.process_time()
+  representations.sentences(text * 100_000)
+  assert time.process_time() - started < 5  # the square would be minutes
 
 
 def test_short_sentences_are_left_out():
