@@ -5,7 +5,7 @@ import hashlib
 import math
 from array import array
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +14,7 @@ from genret.core.collection import Document
 from genret.core.text import normalise_query
 from genret.querygen.grouped import Group
 from genret.querygen.near_duplicates import repeats
+from genret.querygen.overlap import Overlap
 from genret.querygen.words import longest_run, places, words
 from genret.tasks.synthetic import SyntheticQuery
 
@@ -92,7 +93,7 @@ class Description:
   copied: Spread
   words: Spread
   a_document: Spread
-  overlap: Mapping[str, int]
+  overlap: Mapping[str, Overlap]
   log_probability: float | None
   generators: Mapping[str, int]
   grades: Mapping[int, int]
@@ -105,7 +106,7 @@ def describe(
   groups: Iterable[Group],
   *,
   num_documents: int,
-  questions: Mapping[str, Container[str]] | None = None,
+  overlap: Mapping[str, Overlap] | None = None,
   near_duplicates: float = 0.8,
 ) -> Description:
   """Describes the queries of a collection.
@@ -115,47 +116,37 @@ def describe(
   ...   SyntheticQuery(docno="d1", text=text)
   ...   for text in ("house of glass", "Why did the house burn?")
   ... ]
-  >>> found = describe(
-  ...   [(house, queries)],
-  ...   num_documents=4,
-  ...   questions={"test": {"why did the house burn?"}},
-  ... )
+  >>> found = describe([(house, queries)], num_documents=4)
   >>> found.with_queries, found.verbatim, found.copied.mean, found.words.mean
   (1, 1, 0.7, 4.0)
-  >>> found.overlap
-  {'test': 1}
 
   In memory are 8 bytes a query, and one document with its queries.
 
   Args:
     groups: Documents that have queries, each once, and their queries.
     num_documents: Of the collection.
-    questions: Split -> normalised texts of its queries.
+    overlap: As `overlap.count` gives it; None: there is nothing to compare.
     near_duplicates: Queries are near duplicates from this Jaccard similarity
       of their words on.
 
   Returns:
     The description.
   """
-  counts = _Counts(questions or {}, near_duplicates)
+  counts = _Counts(near_duplicates)
   for document, queries in groups:
     counts.add(document, queries)
-  return counts.description(num_documents)
+  return counts.description(num_documents, overlap or {})
 
 
 class _Counts:
   """What is counted of queries, document by document."""
 
-  def __init__(
-    self, questions: Mapping[str, Container[str]], near_duplicates: float
-  ):
-    self._questions = questions
+  def __init__(self, near_duplicates: float):
     self._near_duplicates = near_duplicates
     self._words: Counter[int] = Counter()
     self._copied: Counter[Fraction] = Counter()
     self._a_document: Counter[int] = Counter()
     self._repeats: Counter[str] = Counter()
-    self._overlap: Counter[str] = Counter()
     self._generators: Counter[str] = Counter()
     self._grades: Counter[int] = Counter()
     self._log_probabilities: Counter[str] = Counter()
@@ -168,8 +159,6 @@ class _Counts:
     self._repeats.update(repeats(texts, threshold=self._near_duplicates))
     keys = [normalise_query(text) for text in texts]
     self._texts.extend({_hash(key) for key in keys})
-    for split, asked in self._questions.items():
-      self._overlap[split] += sum(key in asked for key in keys)
     where = places(words(document.contents))
     for query, key in zip(queries, keys, strict=True):
       self._add_query(query, words(key), where)
@@ -190,7 +179,9 @@ class _Counts:
       self._log_probabilities["sum"] += query.log_probability
       self._log_probabilities["number"] += 1
 
-  def description(self, num_documents: int) -> Description:
+  def description(
+    self, num_documents: int, overlap: Mapping[str, Overlap]
+  ) -> Description:
     """Returns what was counted."""
     _, times = np.unique(np.array(self._texts, np.uint64), return_counts=True)
     with_queries = self._a_document.total()
@@ -206,7 +197,7 @@ class _Counts:
       copied=Spread.of(self._copied),
       words=Spread.of(self._words),
       a_document=Spread.of(self._a_document),
-      overlap={split: self._overlap[split] for split in self._questions},
+      overlap=overlap,
       log_probability=self._log_probability(),
       generators=_sorted(self._generators),
       grades=_sorted(self._grades),

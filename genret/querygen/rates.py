@@ -101,7 +101,8 @@ class RateCounts:
       num_documents: Of the collection.
     """
     number = self._verdicts.total()
-    depths = {d for d in (*DEPTHS, self._rule.k) if d and d <= self._depth}
+    depths = {d for d in DEPTHS if d < self._depth} | {self._depth}
+    depths = sorted({*depths, self._rule.k or 0} - {0})
     missed = self._verdicts["missed"] + self._verdicts["best"]
     return Rates(
       rule=self._rule,
@@ -109,7 +110,7 @@ class RateCounts:
       queries=number,
       kept=sum(self._verdicts[verdict] for verdict in STAY),
       verdicts=dict(sorted(self._verdicts.items())),
-      found={depth: self._within(depth) for depth in sorted(depths)},
+      found={depth: self._within(depth) for depth in depths},
       keep_rate=(number - missed) / number,
       by_document=float(np.mean(self._shares)),
       by_document_histogram=_histogram(self._shares),

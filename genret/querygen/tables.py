@@ -37,13 +37,11 @@ def described(found: Mapping[str, Description]) -> str:
     [_spread(d.copied, ".2f") for d in sets],
   )
   for split in dict.fromkeys(split for d in sets for split in d.overlap):
-    row(
-      f"also a {split} query",
-      [
-        _part(d.overlap[split], d.queries) if split in d.overlap else "–"
-        for d in sets
-      ],
-    )
+    for label, count in (
+      (f"also a {split} query", "generated"),
+      (f"also a {split} query of its document", "for_their_document"),
+    ):
+      row(label, [_overlap(d, split, count) for d in sets])
   if any(d.log_probability is not None for d in sets):
     row(
       "log-probability, mean",
@@ -131,6 +129,12 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
 def _part(number: int, total: int) -> str:
   share = number / total if total else 0.0
   return f"{number:,} ({share:.1%})"
+
+
+def _overlap(found: Description, split: str, count: str) -> str:
+  if split not in found.overlap:
+    return "–"
+  return _part(getattr(found.overlap[split], count), found.queries)
 
 
 def _spread(found: Spread, form: str) -> str:

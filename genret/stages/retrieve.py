@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from genret.core import runs
 from genret.core.collection import Collection, Query
+from genret.core.docid_table import DocidTable
 from genret.core.errors import UserError
 from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
@@ -83,11 +84,7 @@ def run(
     scoring=config.scoring,
     shape=None if config.mesh == MeshShape() else config.mesh,
   )
-  if retriever.table.docnos != collection.docnos:
-    raise UserError(
-      f"The model in {model_dir} indexes other documents than those of"
-      f" {collection.name} in {collection.root}."
-    )
+  check_documents(retriever.table, model_dir, collection)
   queries = list(collection.queries(config.split))
   started = time.monotonic()
   found: dict[str, list[runs.Hit]] = {}
@@ -99,6 +96,17 @@ def run(
   )
   runs.write_trec(path, found, tag=f"genret-{retriever.spec.scheme}")
   return Retrieved(path=path, num_queries=len(queries), seconds=seconds)
+
+
+def check_documents(
+  table: DocidTable, model_dir: Path, collection: Collection
+) -> None:
+  """Raises a UserError unless a model's documents are the collection's."""
+  if table.docnos != collection.docnos:
+    raise UserError(
+      f"The model in {model_dir} indexes other documents than those of"
+      f" {collection.name} in {collection.root}."
+    )
 
 
 def _chunks(queries: Sequence[Query], label: str) -> Iterator[Sequence[Query]]:

@@ -32,6 +32,7 @@ PLACEHOLDERS = {
   "COLLECTIONS": "('x', 'y')",
   "RUNS": "{'mine': 'mine.trec'}",
 }
+SETS_OF_QUERIES = "{'mine': 'mine.tsv'}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,13 @@ class Shipped:
     )
     if not _configured_stage(name):
       files.insert(0, command.run_file)
+    placeholders = dict(PLACEHOLDERS)
+    if command.name == "describe_queries":
+      placeholders["QUERIES"] = SETS_OF_QUERIES
     required = [
       gin_setup.Setting(
         name=binding.text,
-        value=PLACEHOLDERS.get(binding.text, "'x'"),
+        value=placeholders.get(binding.text, "'x'"),
         flag=f"--gin.{binding.text}",
       )
       for binding in gin_setup.load(files, []).final
@@ -88,9 +92,15 @@ def _configured_stage(name):
   """Returns the command whose stage a file configures by itself, if any."""
   for binding in gin_setup.load([name], []).final:
     stage, _, function = binding.text.rpartition(".")[0].rpartition(".")
-    if function == "run" and stage in main.COMMANDS:
-      return stage
+    if function == "run" and stage in COMMAND_OF_STAGE:
+      return COMMAND_OF_STAGE[stage]
   return None
+
+
+# Name of a stage's module -> the command that runs it.
+COMMAND_OF_STAGE = {
+  _command(name).stage.rpartition(".")[2]: name for name in main.COMMANDS
+}
 
 
 def without_functions(value):

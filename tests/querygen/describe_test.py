@@ -4,6 +4,7 @@ from genret.core.collection import Document
 from genret.core.text import normalise_query
 from genret.corpora import embedded
 from genret.querygen.describe import COPIED_BINS, Spread, describe
+from genret.querygen.overlap import Overlap
 from genret.querygen.words import words
 from genret.tasks.synthetic import SyntheticQuery
 
@@ -32,15 +33,12 @@ GROUPS = [
 
 
 def test_everything_is_counted():
-  found = describe(
-    GROUPS,
-    num_documents=5,
-    questions={"train": {"?!"}, "test": {"when was the tower built?"}},
-  )
+  asked = {"test": Overlap(questions=7, generated=2)}
+  found = describe(GROUPS, num_documents=5, overlap=asked)
   assert (found.documents, found.with_queries, found.queries) == (5, 2, 6)
   assert (found.distinct, found.shared) == (4, 1)
   assert (found.same, found.near, found.verbatim) == (1, 1, 3)
-  assert found.overlap == {"train": 1, "test": 2}
+  assert found.overlap == asked
   assert found.log_probability == -1.5
   assert found.generators == {"": 4, "t5": 2}
   assert found.grades == {0: 2, 2: 1}

@@ -4,6 +4,7 @@ from genret.core.collection import Document
 from genret.querygen import tables
 from genret.querygen.describe import describe
 from genret.querygen.filter import Rule, judge
+from genret.querygen.overlap import Overlap
 from genret.querygen.rates import RateCounts
 from genret.tasks.synthetic import SyntheticQuery
 
@@ -20,9 +21,8 @@ QUERIES = [
 
 
 def test_described_sets_have_a_column_each():
-  first = describe(
-    [(DOCUMENT, QUERIES)], num_documents=2, questions={"test": {"paxton"}}
-  )
+  asked = {"test": Overlap(questions=5, generated=1)}
+  first = describe([(DOCUMENT, QUERIES)], num_documents=2, overlap=asked)
   second = describe([(DOCUMENT, QUERIES[:1])], num_documents=2)
   shown = tables.described({"all": first, "one": second}).splitlines()
   cells = {
@@ -36,6 +36,7 @@ def test_described_sets_have_a_column_each():
   assert cells["copied whole from the document"] == ["2 (50.0%)", "0 (0.0%)"]
   assert cells["words"] == ["3.2 (1.0–5.0)", "5.0 (5.0–5.0)"]
   assert cells["also a test query"] == ["1 (25.0%)", "–"]
+  assert cells["also a test query of its document"] == ["0 (0.0%)", "–"]
   assert "log-probability, mean" not in cells
   assert len(set(map(len, shown))) == 1
 
