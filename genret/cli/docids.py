@@ -8,8 +8,10 @@ COMMAND = StageCommand(
   description="""\
 Gives each document of a prepared collection its docid, the row of symbols that
 the model will write. Atomic unless a file of docids/ says otherwise: atomic,
-naive, sequential, docno, semantic. Semantic docids need --embeddings. Figures
-of their quality are printed and stand beside them in quality.json.""",
+naive, sequential, random, docno, title, url, keywords; and, from --embeddings,
+semantic, semantic_2d, residual, product, rqvae, and each of these five
+_permuted, its control. Figures of their quality are printed and stand beside
+them in quality.json.""",
   example="""\
   genret docids --collection=data/squad --out=data/squad-atomic
   genret docids --gin_file=runs/docids.gin --gin_file=docids/semantic.gin \\
@@ -19,6 +21,11 @@ of their quality are printed and stand beside them in quality.json.""",
     Flag(name="collection", help="a folder of genret prepare"),
     Flag(name="out", help="the folder of the docids"),
     Flag(name="embeddings", help="a folder of genret embed"),
+    Flag(
+      name="collisions",
+      help="what becomes of documents that share a docid: share, extra (one"
+      " more symbol tells them apart) or forbid",
+    ),
     Flag(name="seed", help="of schemes that draw", type=int),
   ),
   report=lambda table, given: (

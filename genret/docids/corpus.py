@@ -4,7 +4,10 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, Self
 
+import numpy as np
+
 from genret.core.collection import Document
+from genret.core.errors import ConfigError, UserError
 
 
 class Corpus(Protocol):
@@ -41,3 +44,30 @@ class Listed:
   def documents(self) -> Iterator[Document]:
     """Yields the documents."""
     return iter(self.listed)
+
+
+def check_vectors(
+  collection: Corpus, embeddings: np.ndarray | None, *, scheme: str
+) -> np.ndarray:
+  """Returns a scheme's vectors, once there are as many as documents.
+
+  Args:
+    collection: N documents.
+    embeddings: [N, D], row i is document i.
+    scheme: what needs them, as a sentence begins.
+
+  Raises:
+    ConfigError: no embeddings.
+    UserError: not one row of embeddings a document.
+  """
+  if embeddings is None:
+    raise ConfigError(
+      f"{scheme} docids need embeddings. Make them with `genret embed` and"
+      " give that folder."
+    )
+  if len(embeddings) != len(collection.docnos):
+    raise UserError(
+      f"{len(embeddings):,} rows of embeddings came with"
+      f" {len(collection.docnos):,} documents."
+    )
+  return embeddings

@@ -20,14 +20,19 @@ class Level:
     nodes: distinct prefixes that some docid goes on from.
     mean_branching: next symbols of such a prefix, on average.
     max_branching: next symbols of the prefix that has most.
-    evenness: entropy of documents over the prefixes one symbol longer,
+    balance: entropy of documents over the prefixes one symbol longer,
       divided by that of an even spread; 1 is even.
+    entropy: of the symbol at this position over the documents that have one,
+      in bits; 8 where 256 symbols are used alike.
+    symbols: distinct ones at this position.
   """
 
   nodes: int
   mean_branching: float
   max_branching: int
-  evenness: float
+  balance: float
+  entropy: float
+  symbols: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +58,7 @@ class Spread:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quality:
-  """What can be told of a docid table from its symbols alone.
+  """What can be told of a docid table without a model.
 
   Attributes:
     scheme: how the docids were made.
@@ -64,6 +69,8 @@ class Quality:
     depth: symbols a docid, EOS included.
     leaves: documents a prefix, of prefixes that lack only the last symbol.
     levels: the tree, from its root.
+    similarity: where there are embeddings, the mean cosine of documents that
+      share at least 0, 1, 2, … symbols, as far as any two do.
   """
 
   scheme: str
@@ -74,6 +81,7 @@ class Quality:
   depth: Spread
   leaves: Spread
   levels: tuple[Level, ...]
+  similarity: tuple[float, ...] | None = None
 
   def __str__(self) -> str:
     """Formats a table for people."""
@@ -83,19 +91,29 @@ class Quality:
       f"symbols (V)          {self.vocab_size:,}",
       f"uniqueness           {self.uniqueness:.4f}"
       f" ({self.collisions:,} documents share a docid)",
-      f"depth                {self.depth}  (least / mean / largest)",
+      f"symbols a docid      {self.depth}  (least / mean / largest)",
+      f"longest path         {self.depth.largest}",
       f"documents a leaf     {self.leaves}  (least / mean / largest)",
-      "level      prefixes  branching mean     max  evenness",
+      "level      prefixes  branching mean     max  balance  entropy  symbols",
     ]
     for number, level in enumerate(self.levels):
       lines.append(
         f"{number:>5} {level.nodes:>13,} {level.mean_branching:>15.2f}"
-        f" {level.max_branching:>7,} {level.evenness:>9.3f}"
+        f" {level.max_branching:>7,} {level.balance:>8.3f}"
+        f" {level.entropy:>8.2f} {level.symbols:>8,}"
       )
+    if self.similarity is not None:
+      lines.append("mean cosine of documents that share their first symbols")
+      lines += [
+        f"{number:>5} {cosine:>13.3f}"
+        for number, cosine in enumerate(self.similarity)
+      ]
     return "\n".join(lines)
 
 
-def describe(table: DocidTable) -> Quality:
+def describe(
+  table: DocidTable, embeddings: np.ndarray | None = None
+) -> Quality:
   """Measures a docid table.
 
   >>> from genret.docids import naive
@@ -107,11 +125,14 @@ def describe(table: DocidTable) -> Quality:
 
   Args:
     table: docids of N documents.
+    embeddings: [N, D], row i is document i, for `similarity`; may be
+      memory-mapped.
 
   Returns:
     The figures; printed, they are a table.
   """
-  tree = _Tree(table.codes, lexicographic_order(table.codes))
+  order = lexicographic_order(table.codes)
+  tree = _Tree(table.codes, order)
   docids = np.diff(tree.starts(table.length), append=table.num_documents)
   levels = range(int(tree.lengths.max()))
   return Quality(
@@ -122,7 +143,10 @@ def describe(table: DocidTable) -> Quality:
     collisions=int(docids[docids > 1].sum()),
     depth=Spread.of(tree.lengths),
     leaves=Spread.of(np.concatenate([tree.leaves(i) for i in levels])),
-    levels=tuple(tree.level(i) for i in levels),
+    levels=tuple(tree.level(i, symbols=_counts(table, i)) for i in levels),
+    similarity=None
+    if embeddings is None
+    else tuple(similarity_by_prefix(table, embeddings)),
   )
 
 
@@ -197,8 +221,13 @@ class _Tree:
     """First rows of each prefix of `level` symbols, or shorter docid."""
     return np.flatnonzero(self.shared < level)
 
-  def level(self, level: int) -> Level:
-    """Measures the step from `level` symbols to one more."""
+  def level(self, level: int, *, symbols: np.ndarray) -> Level:
+    """Measures the step from `level` symbols to one more.
+
+    Args:
+      level: symbols of the prefixes.
+      symbols: how often each symbol follows them.
+    """
     goes_on = self.lengths > level
     node = self._number(level)[goes_on]
     child = self._number(level + 1)[goes_on]
@@ -211,7 +240,9 @@ class _Tree:
       nodes=len(branching),
       mean_branching=float(branching.mean()),
       max_branching=int(branching.max()),
-      evenness=_evenness(documents),
+      balance=_balance(documents),
+      entropy=_entropy(symbols),
+      symbols=len(symbols),
     )
 
   def leaves(self, level: int) -> np.ndarray:
@@ -224,8 +255,23 @@ class _Tree:
     return np.cumsum(self.shared < level, dtype=np.int32)
 
 
-def _evenness(documents: np.ndarray) -> float:
+def _counts(table: DocidTable, level: int) -> np.ndarray:
+  """Counts each symbol that some docid has at a position."""
+  counts = np.zeros(table.vocab_size, np.int64)
+  for start in range(0, table.num_documents, _BLOCK):
+    block = table.codes[start : start + _BLOCK, level]
+    counts += np.bincount(block, minlength=table.vocab_size)
+  counts[PAD] = 0
+  return counts[counts > 0]
+
+
+def _entropy(counts: np.ndarray) -> float:
+  """Returns bits; 0 of a single kind."""
+  share = counts / counts.sum()
+  return float(abs((share * np.log2(share)).sum()))
+
+
+def _balance(documents: np.ndarray) -> float:
   if len(documents) == 1:
     return 1.0
-  share = documents / documents.sum()
-  return float(-(share * np.log(share)).sum() / np.log(len(documents)))
+  return _entropy(documents) / float(np.log2(len(documents)))

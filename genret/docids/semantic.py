@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genret.core.docid_table import FIRST_SYMBOL, DocidTable, symbol_dtype
-from genret.core.errors import ConfigError, UserError
-from genret.docids.corpus import Corpus
+from genret.docids.corpus import Corpus, check_vectors
 
 if TYPE_CHECKING:
   from genret.docids.hierarchy import Leaf
@@ -57,8 +56,7 @@ def fit(
     ConfigError: no embeddings, or a size that cannot be.
     UserError: not one row of embeddings a document.
   """
-  docnos = collection.docnos
-  embeddings = _checked(embeddings, docnos)
+  embeddings = check_vectors(collection, embeddings, scheme="Semantic")
   from genret.docids.hierarchy import Hierarchy, leaves
 
   hierarchy = Hierarchy(
@@ -73,26 +71,10 @@ def fit(
   vocab_size = FIRST_SYMBOL + max(k, leaf_size)
   return DocidTable(
     codes=_codes(tree, symbol_dtype(vocab_size), seed),
-    docnos=docnos,
+    docnos=collection.docnos,
     vocab_size=vocab_size,
     scheme="semantic",
   )
-
-
-def _checked(
-  embeddings: np.ndarray | None, docnos: Sequence[str]
-) -> np.ndarray:
-  if embeddings is None:
-    raise ConfigError(
-      "Semantic docids need embeddings. Make them with `genret embed` and"
-      " give that folder."
-    )
-  if len(embeddings) != len(docnos):
-    raise UserError(
-      f"{len(embeddings):,} rows of embeddings came with {len(docnos):,}"
-      " documents."
-    )
-  return embeddings
 
 
 def _codes(tree: "Sequence[Leaf]", dtype: np.dtype, seed: int) -> np.ndarray:

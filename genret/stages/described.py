@@ -29,7 +29,9 @@ def described(
     ignore: parameters that the caller fills in.
 
   Returns:
-    "function" -> its dotted name, and each setting by name.
+    "function" -> its dotted name, and each setting by name; a setting that
+    is itself a function is described the same way, one that has no settings
+    by its name alone.
 
   Raises:
     ConfigError: the function hides its settings, lacks one, or has none of
@@ -53,7 +55,18 @@ def described(
     value = settings.setdefault(key, parameter.default)
     if value is inspect.Parameter.empty:
       raise ConfigError(f"{name} needs a value for {key!r}; none was given.")
-  return {"function": name, **dict(sorted(settings.items()))}
+  found = {
+    key: _inner(value, ignore) if callable(value) else value
+    for key, value in sorted(settings.items())
+  }
+  return {"function": name, **found}
+
+
+def _inner(
+  function: Callable[..., Any], ignore: tuple[str, ...]
+) -> dict[str, Any] | str:
+  found = described(function, ignore=ignore)
+  return found if len(found) > 1 else found["function"]
 
 
 def _dotted_name(function: Callable[..., Any]) -> str:

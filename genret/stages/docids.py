@@ -10,6 +10,7 @@ from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError
 from genret.docids import atomic, quality
+from genret.docids.collisions import Policy, check, resolve
 from genret.embeddings.store import EmbeddingStore
 from genret.stages.described import described
 
@@ -26,13 +27,18 @@ class DocidsConfig:
   Attributes:
     scheme: `fit` of a scheme's module, or a functools.partial of it that
       binds the scheme's own settings.
-    seed: handed to the scheme.
+    seed: handed to the scheme, and of what the policy draws.
+    collisions: what becomes of documents that share a docid: they do
+      ("share"), one more symbol tells them apart ("extra"), or it is an error
+      ("forbid").
   """
 
   scheme: Callable[..., DocidTable] = atomic.fit
   seed: int = 0
+  collisions: Policy = "share"
 
   def __post_init__(self):
+    check(self.collisions)
     if self.seed < 0:
       raise ConfigError(f"seed is at least 0; {self.seed} came.")
 
@@ -53,8 +59,9 @@ def run(
   Args:
     config: which docids are made.
     collection: whose documents they name.
-    embeddings: of that collection, for schemes that need them. Give None to
-      the others: what is given is an input of the artifact.
+    embeddings: of that collection, for schemes that need them; the figures
+      then say how alike documents are by what they share of their docids.
+      What is given is an input of the artifact.
     out: the artifact's folder.
     gin_text: the configuration, for the provenance.
 
@@ -64,7 +71,8 @@ def run(
   Raises:
     ArtifactError: `out` holds something else.
     ConfigError: a setting that the scheme refuses.
-    UserError: the embeddings are not this collection's.
+    UserError: the embeddings are not this collection's, or documents share
+      a docid and may not.
   """
   out = Path(out)
   recipe = _recipe(config, collection, embeddings)
@@ -73,7 +81,8 @@ def run(
     if embeddings is not None:
       vectors = embeddings.aligned(collection.docnos)
     table = config.scheme(collection, embeddings=vectors, seed=config.seed)
-    found = quality.describe(table)
+    table = resolve(table, config.collisions, seed=config.seed)
+    found = quality.describe(table, vectors)
     print(found)
     _warn(found)
     with artifacts.building(out, recipe, gin_text=gin_text) as folder:
@@ -93,7 +102,7 @@ def _recipe(
     inputs["embeddings"] = embeddings.identity
   return artifacts.Recipe(
     stage=STAGE,
-    arguments={"scheme": scheme},
+    arguments={"scheme": scheme, "collisions": config.collisions},
     seed=config.seed,
     inputs=inputs,
     format_version=docid_table.FORMAT_VERSION,

@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from genret.cli import main
 from genret.core.docid_table import DocidTable
+
+ROOT = Path(__file__).parents[2]
 
 
 def docids(collection, out, *more):
@@ -10,12 +14,57 @@ def docids(collection, out, *more):
   return main.main(["docids", *given, *more])
 
 
-@pytest.mark.parametrize("scheme", ["atomic", "naive", "sequential", "docno"])
+FILES = {path.stem for path in (ROOT / "gin_configs/docids").glob("*.gin")}
+OF_VECTORS = {
+  "semantic": ["--gin.LEAF_SIZE=2"],
+  "semantic_2d": ["--gin.LEAF_SIZE=2"],
+  "residual": ["--gin.LEVELS=2", "--gin.CODEBOOK_SIZE=2"],
+  "product": ["--gin.LEVELS=2", "--gin.CODEBOOK_SIZE=2"],
+  "rqvae": ["--gin.LEVELS=1", "--gin.CODEBOOK_SIZE=2", "--gin.RQVAE_STEPS=0"],
+}
+CONTROLS = {f"{scheme}_permuted": OF_VECTORS[scheme] for scheme in OF_VECTORS}
+
+
+@pytest.fixture(scope="module")
+def vectors(collection, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("vectors")
+  drawn = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+  np.save(folder / "v.npy", drawn)
+  given = [f"--collection={collection}", f"--out={folder / 'v'}"]
+  assert main.main(["embed", *given, f"--vectors={folder}/v.npy"]) == 0
+  return folder / "v"
+
+
+@pytest.mark.parametrize("scheme", sorted(FILES - {*OF_VECTORS, *CONTROLS}))
 def test_every_scheme_has_a_file(scheme, collection, tmp_path, capsys):
   files = ["--gin_file=runs/docids.gin", f"--gin_file=docids/{scheme}.gin"]
   assert docids(collection, tmp_path / "d", *files) == 0
   assert DocidTable.load(tmp_path / "d").num_documents == 6
   assert "next: genret train" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("scheme", [*OF_VECTORS, *CONTROLS])
+def test_every_scheme_of_vectors_has_a_file(
+  scheme, collection, vectors, tmp_path, capsys
+):
+  files = ["--gin_file=runs/docids.gin", f"--gin_file=docids/{scheme}.gin"]
+  given = [f"--embeddings={vectors}", *(OF_VECTORS | CONTROLS)[scheme]]
+  assert docids(collection, tmp_path / "d", *files, *given) == 0
+  table = DocidTable.load(tmp_path / "d")
+  assert table.scheme.startswith("permuted ") == (scheme in CONTROLS)
+  flat = scheme in ("semantic", "semantic_permuted")
+  assert (table.level_starts is None) == flat
+  assert "mean cosine of documents" in capsys.readouterr().out
+
+
+def test_the_policy_of_collisions_has_a_flag(collection, tmp_path, capsys):
+  files = ["--gin_file=runs/docids.gin", "--gin_file=docids/keywords.gin"]
+  out = tmp_path / "d"
+  assert docids(collection, out, *files, "--collisions=never") == 2
+  assert "must be 'share' or 'extra' or 'forbid'" in capsys.readouterr().err
+  assert docids(collection, out, *files, "--collisions=forbid") == 0
+  manifest = (out / "manifest.json").read_text().replace(" ", "")
+  assert '"collisions":"forbid"' in manifest
 
 
 def test_atomic_is_the_default(collection, tmp_path, capsys):

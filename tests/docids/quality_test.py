@@ -31,15 +31,28 @@ def test_figures_by_hand():
   assert [level.mean_branching for level in found.levels] == [2, 1.5, 2]
   assert [level.max_branching for level in found.levels] == [2, 2, 2]
   thirds = -(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)) / np.log(2)
-  assert found.levels[0].evenness == pytest.approx(thirds)
-  assert found.levels[1].evenness == pytest.approx(1.0)
+  assert found.levels[0].balance == pytest.approx(thirds)
+  assert found.levels[1].balance == pytest.approx(1.0)
+  assert [level.symbols for level in found.levels] == [2, 2, 3]
+  assert found.levels[0].entropy == pytest.approx(thirds)
+  assert found.levels[1].entropy == pytest.approx(thirds)
+  # Of four documents two end with 2, one with 3 and one with 4.
+  assert found.levels[2].entropy == pytest.approx(1.5)
+  assert found.similarity is None
 
 
 def test_a_single_docid_has_figures_too():
   found = quality.describe(table([[4]]))
   assert found.uniqueness == 1
   assert found.levels == (
-    quality.Level(nodes=1, mean_branching=1, max_branching=1, evenness=1.0),
+    quality.Level(
+      nodes=1,
+      mean_branching=1,
+      max_branching=1,
+      balance=1.0,
+      entropy=0.0,
+      symbols=1,
+    ),
   )
 
 
@@ -47,7 +60,8 @@ def test_the_table_says_it_all():
   text = str(quality.describe(BY_HAND))
   assert "0.8333 (2 documents share a docid)" in text
   assert "2 / 2.67 / 3" in text
-  assert len(text.splitlines()) == 7 + 3
+  assert "longest path         3" in text
+  assert len(text.splitlines()) == 8 + 3
 
 
 codes = st.lists(
@@ -89,3 +103,6 @@ def test_similarity_rises_along_shared_prefixes():
   assert means[1:] == pytest.approx([1.0, 1.0])
   again = quality.similarity_by_prefix(docids, vectors, pairs=3000)
   assert means == again
+  found = quality.describe(docids, vectors)
+  assert found.similarity[1:] == pytest.approx((1.0, 1.0))
+  assert str(found).splitlines()[-1].split() == ["2", "1.000"]

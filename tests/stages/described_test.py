@@ -3,7 +3,7 @@ import functools
 import pytest
 
 from genret.core.errors import ConfigError
-from genret.docids import semantic
+from genret.docids import atomic, permuted, semantic
 from genret.stages.described import described
 
 FILLED = ("collection", "embeddings", "seed")
@@ -57,3 +57,12 @@ def test_functions_that_hide_their_settings_are_refused():
       described(hiding)
   with pytest.raises(ConfigError, match="position"):
     described(functools.partial(needy, 3))
+
+
+def test_a_function_among_the_settings_is_described_too():
+  bound = functools.partial(semantic.fit, k=30)
+  outer = functools.partial(permuted.fit, scheme=bound)
+  found = described(outer, ignore=FILLED)
+  assert found["scheme"] == described(bound, ignore=FILLED)
+  plain = functools.partial(permuted.fit, scheme=atomic.fit)
+  assert described(plain, ignore=FILLED)["scheme"] == "genret.docids.atomic.fit"

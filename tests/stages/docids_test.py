@@ -10,7 +10,7 @@ from genret.core.artifacts import Recipe
 from genret.core.collection import Collection, Document
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError, UserError
-from genret.docids import atomic, lexical, naive, semantic
+from genret.docids import atomic, lexical, naive, permuted, semantic
 from genret.embeddings.store import EmbeddingStore
 from genret.stages import docids
 from genret.stages.docids import DocidsConfig
@@ -136,6 +136,37 @@ def test_few_distinct_docids_are_warned_about(corpus, tmp_path, caplog):
   with caplog.at_level(logging.WARNING):
     docids.run(DocidsConfig(), corpus, None, out=tmp_path / "atomic")
   assert not caplog.records
+
+
+def test_collisions_are_resolved_as_asked(corpus, vectors, tmp_path, caplog):
+  config = DocidsConfig(scheme=same_for_all, collisions="extra")
+  with caplog.at_level(logging.WARNING):
+    made = docids.run(config, corpus, vectors, out=tmp_path / "extra")
+  assert not made.collisions() and not caplog.records
+  assert made.length == 2
+  manifest = artifacts.load(tmp_path / "extra")
+  assert manifest.arguments["collisions"] == "extra"
+  figures = json.loads((tmp_path / "extra" / docids.QUALITY).read_text())
+  assert len(figures["similarity"]) == 2
+  config = DocidsConfig(scheme=same_for_all, collisions="forbid")
+  with pytest.raises(UserError, match="11 documents share 1 docids"):
+    docids.run(config, corpus, None, out=tmp_path / "forbid")
+  assert not (tmp_path / "forbid").exists()
+  with pytest.raises(ConfigError, match="Did you mean 'forbid'"):
+    DocidsConfig(collisions="forbidden")
+
+
+def test_the_control_names_the_scheme_in_its_manifest(
+  corpus, vectors, tmp_path
+):
+  control = functools.partial(permuted.fit, scheme=SEMANTIC)
+  config = DocidsConfig(scheme=control)
+  made = docids.run(config, corpus, vectors, out=tmp_path / "out")
+  assert made.scheme == "permuted semantic"
+  described = artifacts.load(tmp_path / "out").arguments["scheme"]
+  assert described["function"] == "genret.docids.permuted.fit"
+  assert described["scheme"]["function"] == "genret.docids.semantic.fit"
+  assert described["scheme"]["k"] == 3
 
 
 def test_a_seed_below_zero_is_refused():
