@@ -57,21 +57,62 @@ def walk(
   Returns:
     The position after the last that was read, the cache, and the state.
   """
-
-  def advance(t: int | Array, cache: Cache, state: State):
-    symbols = state.symbols[..., None]
-    hidden, cache = decoder.step(cache, state.parents, symbols, t)
-    return t + 1, cache, choose(hidden[:, :, 0], state, t)
-
   carry = 0, decoder.start(encoded), state
   while carry[0] < unrolled:
-    carry = advance(*carry)
+    carry = _advance(decoder, choose, carry)
   t, cache, state = carry
   carry = jnp.int32(t), cache, state
   if t == length:
     return carry
+  return _until(decoder, carry, choose=choose, more=more, length=length)
+
+
+def go_on(
+  decoder: Decoder,
+  carry: tuple[Int[Array, ""], Cache, State],
+  *,
+  choose: Choose,
+  more: Callable[[State], Bool[Array, ""]],
+  length: int,
+) -> tuple[Int[Array, ""], Cache, State]:
+  """Walks on with another number of slots.
+
+  Args:
+    decoder: the model.
+    carry: what a walk returned, in whose state the new slots now stand. One
+      step is taken whatever `more` says; where nothing is left to choose, the
+      state must not mind.
+    choose: as in `walk`, and the others too.
+    more: see there.
+    length: see there.
+
+  Returns:
+    The same as `walk`.
+  """
+  carry = _advance(decoder, choose, carry)
+  return _until(decoder, carry, choose=choose, more=more, length=length)
+
+
+Carry = tuple[int | Array, Cache, State]
+
+
+def _advance(decoder: Decoder, choose: Choose, carry: Carry) -> Carry:
+  t, cache, state = carry
+  symbols = state.symbols[..., None]
+  hidden, cache = decoder.step(cache, state.parents, symbols, t)
+  return t + 1, cache, choose(hidden[:, :, 0], state, t)
+
+
+def _until(
+  decoder: Decoder,
+  carry: Carry,
+  *,
+  choose: Choose,
+  more: Callable[[State], Bool[Array, ""]],
+  length: int,
+) -> Carry:
   return jax.lax.while_loop(
     lambda carry: (carry[0] < length) & more(carry[2]),
-    lambda carry: advance(*carry),
+    lambda carry: _advance(decoder, choose, carry),
     carry,
   )

@@ -11,11 +11,10 @@ from scipy import stats
 from genret.core.errors import UserError
 from genret.decoding import sampling
 
-STATIC = "num_samples", "length", "temperature", "top_k", "end"
 # Wide enough to be drawn from block by block.
 WIDE = 300
 
-draw = jax.jit(sampling.sample, static_argnames=STATIC)
+draw = jax.jit(sampling.sample, static_argnames=sampling.STATIC)
 
 
 def keys(num=2, *, seed=0):
@@ -217,6 +216,40 @@ def test_the_walk_ends_when_all_have_ended(toy):
   assert sorted(asked) == [0, 1, 2]
 
 
+def test_slots_that_have_ended_change_nothing(toy, monkeypatch):
+  """Fewer slots are read on, and every sample is what it would have been."""
+  given = toy.decoder(), toy.queries(), keys(seed=1)
+  setting = {"num_samples": 16, "length": 6, "top_k": 6}
+  fewer = drawn(*given, **setting)
+  ended = (fewer.symbols[:, :, 4] == 0).sum(axis=-1)
+  assert (ended >= 8).all() and (ended < 16).all()
+  monkeypatch.setattr(sampling, "_HALVINGS", 0)
+  plain = jax.jit(lambda *args: sampling.sample(*args, **setting))(*given)
+  np.testing.assert_array_equal(fewer.symbols, plain.symbols)
+  np.testing.assert_allclose(
+    fewer.log_probabilities, plain.log_probabilities, rtol=1e-5
+  )
+
+
+@pytest.mark.parametrize("top_k", [None, 2])
+def test_some_symbols_are_never_drawn(toy, top_k):
+  chain = toy.chain(table=jnp.array([[0.1, 0.2, 0.3, 0.4]] * 4))
+  samples = drawn(
+    chain,
+    jnp.zeros((1, 1)),
+    keys(1),
+    num_samples=50,
+    length=1,
+    top_k=top_k,
+    never=(3,),
+  )
+  assert set(samples.symbols.ravel().tolist()) == {1, 2}
+  of = {1: 0.2, 2: 0.3}
+  want = [of[symbol] for symbol in samples.symbols.ravel().tolist()]
+  got = np.exp(samples.log_probabilities.ravel())
+  np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
 @pytest.mark.parametrize("top_k", [None, 8])
 def test_a_hot_draw_takes_symbols_only(toy, top_k):
   """Not the columns by which the head is padded, though all are equal."""
@@ -241,6 +274,9 @@ def test_the_best_by_hand():
   assert values[0, 0].tolist() == [7, -np.inf, 2, 2]
   assert symbols[1, 0, :3].tolist() == [4, 3, 2]
   assert values[1, 0].tolist() == [4, 3, 2, -np.inf]
+  values, symbols = sampling.best(logits, 1, never=(0, 2))
+  assert values[0, 0].tolist() == [-np.inf, -np.inf, 2]
+  assert symbols[:, 0].tolist() == [[2, 0, 1], [4, 3, 2]]
   values, symbols = sampling.best(logits, 9)  # more than there are
   assert symbols[0, 0].tolist() == [2, 0, 1, 3, 4]
   assert values[0, 0].tolist() == [7, -np.inf, 2, 2, 2]
