@@ -5,11 +5,11 @@ the artifact, and a killed run goes on with the first block that is missing.
 """
 
 import dataclasses
+import functools
 import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from genret.core.errors import ConfigError, UserError
 from genret.embeddings.store import EmbeddingStore
 from genret.querygen import filter as round_trip
 from genret.querygen import grouped, plots, tables
-from genret.querygen.filter import Rule
+from genret.querygen.filter import Rule, Verdict
 from genret.querygen.grouped import GroupedQueries
 from genret.querygen.rates import RateCounts, Rates
 from genret.stages import describe_queries, searchers
@@ -41,6 +41,9 @@ STAGE = "filter"
 DROPPED = "dropped.jsonl"
 BLOCK = 4096  # queries searched between two files of ranks
 CHUNK = 512  # and between two moves of the progress bar
+
+Find = Callable[[Sequence[SyntheticQuery]], np.ndarray]
+"""Queries -> the rank of each one's document."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,32 +186,43 @@ def _ranks(
   if opening is None:
     return np.zeros(len(queries), np.int32)
   working.mkdir(parents=True, exist_ok=True)
-  find = None
-  blocks = []
+  find = functools.cache(
+    lambda: _finder(config, collection, opening.load(working))
+  )
   with tqdm(total=len(queries), desc="round trip", unit="query") as bar:
-    for number, block in enumerate(_pieces(queries, BLOCK)):
-      path = working / f"{number:06d}.npy"
-      if path.exists():
-        bar.initial += len(block)
-        bar.update(len(block))
-      else:
-        if find is None:
-          find = _finder(config, collection, opening.load(working))
-        found = []
-        for chunk in _pieces(block, CHUNK):
-          found.append(find(chunk))
-          bar.update(len(chunk))
-        with atomic.replacing(path) as draft, open(draft, "wb") as file:
-          np.save(file, np.concatenate(found))
-      blocks.append(np.load(path))
+    blocks = [
+      _block_ranks(block, working / f"{number:06d}.npy", find=find, bar=bar)
+      for number, block in enumerate(_pieces(queries, BLOCK))
+    ]
   return np.concatenate(blocks)
+
+
+def _block_ranks(
+  block: Sequence[SyntheticQuery],
+  path: Path,
+  *,
+  find: Callable[[], Find],
+  bar: tqdm,
+) -> np.ndarray:
+  """Returns the ranks of a block, from the file that keeps them if it can."""
+  if path.exists():
+    bar.initial += len(block)
+    bar.update(len(block))
+    return np.load(path)
+  found = []
+  for chunk in _pieces(block, CHUNK):
+    found.append(find()(chunk))
+    bar.update(len(chunk))
+  ranks = np.concatenate(found)
+  with atomic.replacing(path) as draft, open(draft, "wb") as file:
+    np.save(file, ranks)
+  return ranks
 
 
 def _finder(
   config: FilterConfig, collection: Collection, search: Search
-) -> Callable[[Sequence[SyntheticQuery]], np.ndarray]:
-  """Returns the function from queries to ranks."""
-  return partial(
+) -> Find:
+  return functools.partial(
     round_trip.ranks,
     search=search,
     depth=config.searched,
@@ -246,11 +260,8 @@ def _write(
       verdicts = round_trip.judge(group, own, config.rule)
       counts.add(group, own, verdicts)
       for query, verdict, rank in zip(group, verdicts, own, strict=True):
-        line = synthetic.write_line(query)
-        if verdict in round_trip.STAY:
-          kept.write(line)
-        else:
-          dropped.write(_dropped_line(line, verdict, int(rank)))
+        file = kept if verdict in round_trip.STAY else dropped
+        file.write(_line(query, verdict, int(rank)))
   rates = counts.rates(num_documents=collection.num_documents)
   if not rates.kept:
     raise UserError(
@@ -262,7 +273,11 @@ def _write(
   return rates
 
 
-def _dropped_line(line: str, verdict: str, rank: int) -> str:
+def _line(query: SyntheticQuery, verdict: Verdict, rank: int) -> str:
+  """Words a query, and why it goes if it does."""
+  line = synthetic.write_line(query)
+  if verdict in round_trip.STAY:
+    return line
   fields = json.loads(line) | {"verdict": verdict, "rank": rank}
   return json.dumps(fields, ensure_ascii=False) + "\n"
 
