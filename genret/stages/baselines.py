@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from genret.core.provenance import canonical
 from genret.embeddings.store import EmbeddingStore
 from genret.evaluation import measures
 from genret.evaluation.selection import refuse_test, select
+from genret.querygen import grouped
+from genret.querygen.grouped import GroupedQueries
 from genret.retrieval import bm25
 from genret.retrieval.bag_of_subwords import (
   BagOfSubwords,
@@ -65,6 +67,9 @@ class BaselinesConfig:
       such row.
     bm25_expanded: Whether there is a row `bm25_expanded`: training queries are
       appended to the documents that answer them.
+    synthetic_queries: Queries for row `bm25_synthetic`, where they are appended
+      to the documents that they were made for (docT5query): an artifact or a
+      file of them; None: no such row.
     bag_of_subwords: Settings of row `bag_of_subwords`; None: no such row.
     dense: Row `dense`, exact search by the cosine of vectors: where the
       documents' come from, and the encoder of the queries, which must be that
@@ -80,6 +85,7 @@ class BaselinesConfig:
   bm25: Bm25Config = Bm25Config()
   bm25_grid: Bm25Grid | None = Bm25Grid()
   bm25_expanded: bool = True
+  synthetic_queries: str | Path | None = None
   bag_of_subwords: BagOfSubwordsConfig | None = BagOfSubwordsConfig()
   dense: EmbedConfig | None = None
   train_split: str = "train"
@@ -132,6 +138,7 @@ def run(
 
   Raises:
     ArtifactError: `out` holds runs made with other settings.
+    DataError: Synthetic queries are broken, or of other documents.
     UserError: The collection has no such split, or no training queries where
       a row needs them.
   """
@@ -163,6 +170,8 @@ def _rows(
     rows["bm25_tuned"] = _fit_tuned
   if config.bm25_expanded:
     rows["bm25_expanded"] = _fit_expanded
+  if config.synthetic_queries is not None:
+    rows["bm25_synthetic"] = _fit_synthetic
   if config.bag_of_subwords is not None:
     rows["bag_of_subwords"] = _fit_bag
   if vectors is not None:
@@ -187,10 +196,13 @@ def _recipe(
       seed=_DENSE_SEED,
       inputs={**inputs, "vectors": vectors.identity},
     )
+  if row == "bm25_synthetic":
+    inputs["queries"] = grouped.identity(Path(config.synthetic_queries))
   names = {
     "bm25": ("bm25",),
     "bm25_tuned": ("bm25", "bm25_grid", *_DEV),
     "bm25_expanded": ("bm25", "train_split", "relevance"),
+    "bm25_synthetic": ("bm25",),
     "bag_of_subwords": ("bag_of_subwords", "train_split", *_DEV),
   }[row]
   return artifacts.Recipe(
@@ -218,9 +230,25 @@ def _fit_expanded(config: BaselinesConfig, collection: Collection) -> Fitted:
       f" its documents (split {config.train_split!r}): set"
       " BaselinesConfig.bm25_expanded to False"
     )
+  appended = ((p.docno, p.query.text) for p in positives)
+  return _expanded(config, collection, appended)
+
+
+def _fit_synthetic(config: BaselinesConfig, collection: Collection) -> Fitted:
+  queries = GroupedQueries.open(Path(config.synthetic_queries), collection)
+  appended = ((query.docno, query.text) for query in queries)
+  return _expanded(config, collection, appended)
+
+
+def _expanded(
+  config: BaselinesConfig,
+  collection: Collection,
+  appended: Iterable[tuple[str, str]],
+) -> Fitted:
+  """Index documents with queries appended, pairs of docno and text."""
   expansions: dict[str, list[str]] = {}
-  for positive in positives:
-    expansions.setdefault(positive.docno, []).append(positive.query.text)
+  for docno, text in appended:
+    expansions.setdefault(docno, []).append(text)
   searcher = BM25(config.bm25).fit(
     collection.documents(), expansions=expansions
   )
@@ -228,7 +256,7 @@ def _fit_expanded(config: BaselinesConfig, collection: Collection) -> Fitted:
     searcher=searcher,
     settings={
       "settings": _dict(config.bm25),
-      "appended_queries": len(positives),
+      "appended_queries": sum(map(len, expansions.values())),
     },
   )
 

@@ -7,11 +7,11 @@ import pytest
 
 from genret.core import artifacts, collection
 from genret.core.collection import Collection, Document, Query
-from genret.core.errors import ArtifactError, UserError
+from genret.core.errors import ArtifactError, DataError, UserError
 from genret.core.runs import read_trec
 from genret.embeddings.store import EmbeddingStore
 from genret.retrieval.bag_of_subwords import BagOfSubwordsConfig
-from genret.retrieval.bm25 import Bm25Config
+from genret.retrieval.bm25 import BM25, Bm25Config
 from genret.retrieval.dense import Dense
 from genret.stages import baselines
 from genret.stages.baselines import BaselinesConfig, Bm25Grid
@@ -172,6 +172,41 @@ def test_a_row_of_dense_search(toy, tmp_path):
   assert artifacts.identity(again["bm25"].parent) == artifacts.identity(
     paths["bm25"].parent
   )
+
+
+def test_a_row_of_documents_with_synthetic_queries(toy, tmp_path):
+  path = tmp_path / "queries.tsv"
+  path.write_text("d5\ta vessel at sea\nd2\tvessel\nd2\tvessel, vessel\n")
+  config = BaselinesConfig(
+    k=3,
+    bm25_grid=None,
+    bm25_expanded=False,
+    bag_of_subwords=None,
+    synthetic_queries=path,
+  )
+  paths = baselines.run(config, toy, tmp_path / "a")
+  assert list(paths) == ["bm25", "bm25_synthetic"]
+  said = settings(tmp_path / "a", "bm25_synthetic")
+  assert said["appended_queries"] == 3
+  searcher = BM25().fit(
+    Document(docno=d.docno, title=d.title, text=f"{d.text} {more}".strip())
+    for d, more in zip(
+      toy.documents(),
+      ["", "", "vessel vessel, vessel", "", "", "a vessel at sea"],
+      strict=True,
+    )
+  )
+  expected = searcher.search(list(toy.queries("test")), k=3)
+  found = read_trec(paths["bm25_synthetic"])
+  assert {q: [h.docno for h in hits] for q, hits in found.items()} == {
+    q: [h.docno for h in hits] for q, hits in expected.items()
+  }
+  path.write_text("d5\ta vessel\n")
+  with pytest.raises(ArtifactError, match="input queries"):
+    baselines.run(config, toy, tmp_path / "a")
+  path.write_text("d9\ta vessel\n")
+  with pytest.raises(DataError, match="d9"):
+    baselines.run(config, toy, tmp_path / "b")
 
 
 def test_settings_are_never_chosen_on_test():
