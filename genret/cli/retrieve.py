@@ -8,7 +8,7 @@ COMMAND = StageCommand(
   description="""\
 Searches the queries of a split with a trained model and writes a TREC run file
 (query, Q0, document, rank, score, tag). The beam search follows the trie of
-docids, so every answer is a document of the collection.""",
+docids, so every answer is a document of the collection, unless told not to.""",
   example="""\
   genret retrieve --model_dir=models/squad-atomic --collection=data/squad
   genret retrieve --model_dir=models/squad-atomic --collection=data/squad \\
@@ -30,6 +30,12 @@ docids, so every answer is a document of the collection.""",
       help="raw (the default) sums log-probabilities among all symbols;"
       " renormalised those among the symbols that some docid has there, which"
       " is faster and ranks differently",
+    ),
+    Flag(
+      name="constrained",
+      help="False: the model writes what it likes, and what is no docid is"
+      " dropped",
+      type=bool,
     ),
     Flag(
       name="model_parallel",

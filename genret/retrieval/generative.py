@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from genret.core import text
 from genret.core.collection import Query
 from genret.core.docid_table import DocidTable
-from genret.core.errors import UserError
+from genret.core.errors import ConfigError, UserError
 from genret.core.runs import Hit
 from genret.decoding import atomic
 from genret.decoding.atomic import AtomicIndex
@@ -24,6 +24,7 @@ from genret.decoding.trie import Trie
 from genret.models.stepper import T5Stepper
 from genret.retrieval import model_folder, on_mesh, searcher
 from genret.retrieval.model_folder import ModelSpec
+from genret.retrieval.unconstrained import FreeSearch
 from genret.training.partitioning import MeshShape
 
 BATCH_SIZES = (1, 8, 64)
@@ -43,6 +44,8 @@ class Retriever:
     trie: The trie over them.
     mesh: Where the parameters lie, if on several devices. Then all processes
       must search the same queries at the same time.
+    constrained: Whether only docids are written; else whatever the model
+      likes, and what is no docid is dropped.
   """
 
   def __init__(
@@ -53,12 +56,19 @@ class Retriever:
     table: DocidTable,
     trie: Trie,
     mesh: Mesh | None = None,
+    constrained: bool = True,
   ):
     self.spec = spec
     self.table = table
     self._mesh = None if mesh is None or mesh.size == 1 else mesh
     self._trie = trie
-    self._docids = self._place(trie)
+    if not constrained and self._mesh is not None:
+      raise ConfigError(
+        "The search without constraint is of one device; leave the devices"
+        " that share a model at one, or search with constraint."
+      )
+    self._free = None if constrained else FreeSearch(trie)
+    self._docids = self._place(trie) if constrained else None
     self._stepper = self._create_stepper(params)
     self._vocabulary = text.vocabulary(spec.model.input_vocabulary)
     self._ties = searcher.tie_order(table.num_documents, seed=spec.tie_seed)
@@ -71,6 +81,7 @@ class Retriever:
     checkpoint: str | int = "best",
     scoring: Scoring | None = None,
     shape: MeshShape | None = None,
+    constrained: bool = True,
   ) -> "Retriever":
     """Loads a trained model.
 
@@ -80,6 +91,7 @@ class Retriever:
       scoring: How docids are scored; None for the model's own way.
       shape: How all devices of this process share the model, of which none
         then holds more than its part; None for one device that holds it all.
+      constrained: Whether only docids are written, as in the class.
 
     Returns:
       The retriever, its parameters on its devices.
@@ -100,7 +112,14 @@ class Retriever:
     )
     if scoring is not None:
       spec = dataclasses.replace(spec, scoring=scoring)
-    return cls(spec, params, table=table, trie=trie, mesh=mesh)
+    return cls(
+      spec,
+      params,
+      table=table,
+      trie=trie,
+      mesh=mesh,
+      constrained=constrained,
+    )
 
   def search(
     self, queries: Sequence[str], *, k: int = 10, num_beams: int | None = None
@@ -213,9 +232,23 @@ class Retriever:
 
   @property
   def _search(self) -> Callable[..., Beams]:
+    if self._free is not None:
+      return self._search_freely
     if self._mesh is None:
       return _search
     return functools.partial(on_mesh.search, mesh=self._mesh)
+
+  def _search_freely(
+    self,
+    stepper: T5Stepper,
+    docids: None,
+    *,
+    inputs: np.ndarray,
+    num_beams: int,
+    scoring: Scoring,
+  ) -> Beams:
+    del docids, scoring  # nothing to walk along, or to renormalise by
+    return self._free(stepper, inputs, num_beams=num_beams)
 
   def _hits(
     self, rows: np.ndarray, scores: np.ndarray, valid: np.ndarray, *, k: int

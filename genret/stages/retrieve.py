@@ -31,6 +31,8 @@ class RetrieveConfig:
     scoring: `raw` or `renormalised`; None for the model's own way.
     mesh: How devices share a model too large for one. As it is by default one
       device holds it all, which is faster.
+    constrained: Whether the search follows the trie of docids. Else the model
+      writes what it likes, and what is no docid is dropped.
   """
 
   split: str = "test"
@@ -39,6 +41,7 @@ class RetrieveConfig:
   checkpoint: str | int = "best"
   scoring: Literal["raw", "renormalised"] | None = None
   mesh: MeshShape = MeshShape()
+  constrained: bool = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,7 @@ def run(
     checkpoint=config.checkpoint,
     scoring=config.scoring,
     shape=None if config.mesh == MeshShape() else config.mesh,
+    constrained=config.constrained,
   )
   check_documents(retriever.table, model_dir, collection)
   queries = list(collection.queries(config.split))

@@ -12,6 +12,13 @@ def test_run_file_builds_the_settings():
   assert built["model_dir"] == "m" and built["out"] is None
 
 
+def test_the_constraint_is_a_macro():
+  given = ["--gin.MODEL_DIR=m", "--gin.COLLECTION=c", "--gin.CONSTRAINED=False"]
+  _, settings = gin_setup.split(given)
+  built = gin_setup.load([COMMAND.run_file], settings).build(retrieve.run)
+  assert built["config"] == retrieve.RetrieveConfig(constrained=False)
+
+
 def test_a_mesh_is_two_macros():
   given = ["--gin.MODEL_DIR=m", "--gin.COLLECTION=c"]
   given += ["--gin.MODEL_PARALLEL=4", "--gin.FULLY_SHARDED=True"]
