@@ -212,15 +212,21 @@ def _page(row: Mapping[str, Any]) -> PageParts:
 
 def _links(value: bytes, *, unit: Unit) -> SourcePage:
   row = json_object(value)
-  anchors = [_anchor(item) for item in _objects(row, "anchors")]
-  return passages.linked(_page(row), anchors, unit)
+  found = row.get("anchors") or []
+  if not isinstance(found, list):
+    found = [found]
+  return passages.linked(_page(row), [_anchor(item) for item in found], unit)
 
 
-def _anchor(item: Mapping[str, Any]) -> SourceAnchor:
-  """Reads an anchor; one whose place is no number is nowhere."""
-  places = [item.get(key) for key in ("paragraph_id", "start", "end")]
+def _anchor(item: object) -> SourceAnchor:
+  """Reads an anchor; one that is no object, or of no place, is nowhere.
+
+  The text of a page is whole without it, so it is no fault of the page.
+  """
+  fields = item if isinstance(item, dict) else {}
+  places = [fields.get(key) for key in ("paragraph_id", "start", "end")]
   number, start, end = places if all(map(_is_count, places)) else (-1, 0, 0)
-  page = item.get("wikipedia_id")
+  page = fields.get("wikipedia_id")
   return SourceAnchor(
     number=number,
     start=start,

@@ -195,6 +195,19 @@ def test_anchors_of_pages(root):
   assert texts[1][7:12] == "aleph"
 
 
+def test_broken_anchors_are_nowhere_and_broken_pages_counted_once(root):
+  (root / "kilt_knowledgesource.json").write_bytes(
+    page(anchors="x") + page(text="x") + page(wikipedia_id="10", anchors=["x"])
+  )
+  source = kilt.read(root, on_error="skip")
+  assert len(list(source.documents())) == 2
+  nowhere = Link(paragraph=None, start=0, end=0, page=None)
+  assert [p.links for p in source.links()] == [(nowhere,), (nowhere,)]
+  assert source.skipped() == {"document: broken JSON": 1}
+  with pytest.raises(DataError, match="json:2: broken JSON: 'text' is not a"):
+    list(kilt.read(root).links())
+
+
 def test_paragraphs_are_documents(root, everything):
   (root / "kilt_knowledgesource.json").write_bytes(LINKED)
   (root / "nq-train-kilt.jsonl").write_bytes(
