@@ -55,8 +55,8 @@ def canonical(value: Any, name: str = "arguments") -> Any:
   if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
     return value.item()
   if dataclasses.is_dataclass(value) and not isinstance(value, type):
-    fields = dataclasses.fields(value)
-    return canonical({f.name: getattr(value, f.name) for f in fields}, name)
+    said = (f for f in dataclasses.fields(value) if _counts(value, f))
+    return canonical({f.name: getattr(value, f.name) for f in said}, name)
   if isinstance(value, functools.partial):
     bound = {str(i): v for i, v in enumerate(value.args)} | value.keywords
     return {canonical(value.func, name): canonical(bound, name)}
@@ -67,6 +67,15 @@ def canonical(value: Any, name: str = "arguments") -> Any:
     f"{name} is {value!r}, which cannot stand in a manifest. "
     + (advice if isinstance(value, Path) else "Give plain values.")
   )
+
+
+def _counts(value: Any, field: dataclasses.Field) -> bool:
+  """Says whether a field is told, or was added later and is not used.
+
+  So artifacts from before there was such a field keep their identities.
+  """
+  optional = field.metadata.get("unless_set", False)
+  return not optional or getattr(value, field.name) != field.default
 
 
 def provenance(*, started: float, gin_text: str) -> dict[str, Any]:

@@ -53,14 +53,18 @@ class Search:
 def logical_axis_rules() -> list[tuple[str, str | None]]:
   """Returns t5x's rules of one dimension, and those of our own axes."""
   rules = partitioning.standard_logical_axis_rules()
-  return [*rules, ("docid_symbols", None)]
+  return [*rules, ("docid_symbols", None), ("level_symbols", None)]
 
 
 def factor_rules() -> Any:
   """Returns what Adafactor factors: t5x's rules, and of our own axes."""
   rules = adafactor.standard_logical_factor_rules()
   return flax.core.freeze(
-    {**rules, "docid_symbols": adafactor.FactorDim.COLUMN}
+    {
+      **rules,
+      "docid_symbols": adafactor.FactorDim.COLUMN,
+      "level_symbols": adafactor.FactorDim.BATCH,
+    }
   )
 
 
@@ -104,6 +108,11 @@ class DocidModel(models.EncoderDecoderModel):
     if not isinstance(docids, DocidTable):
       docids = DocidTable.load(Path(docids))
     self.config = with_docids(config, docids)
+    if label_smoothing and self.config.pawa is not None:
+      raise ConfigError(
+        "t5x would smooth labels over symbols of all levels, and"
+        " T5Config.pawa masks those of others; set label_smoothing = 0."
+      )
     if label_smoothing and self.config.head_width > self.config.num_symbols:
       raise ConfigError(
         f"t5x would smooth labels over all {self.config.head_width:,} columns"
@@ -220,5 +229,8 @@ def with_docids(config: T5Config, table: DocidTable) -> T5Config:
   """Returns a configuration whose decoder writes the docids of a table."""
   own = None if table.text_vocabulary else table.vocab_size
   return dataclasses.replace(
-    config, docid_vocab_size=own, docid_length=table.length
+    config,
+    docid_vocab_size=own,
+    docid_length=table.length,
+    level_starts=table.level_starts,
   )

@@ -182,6 +182,7 @@ def encoder_layer(
   bias: Float32[Array, "B H L L"],
   num_heads: int,
   drop: Dropout = OFF,
+  remember: Callable[[KeysValues], KeysValues] = lambda fresh: fresh,
 ) -> Float[Array, "B L D"]:
   """Applies self-attention and MLP, each behind a norm, to the residual."""
   normed = rms_norm(x, params["pre_attention_layer_norm"]["scale"])
@@ -190,7 +191,8 @@ def encoder_layer(
     split_heads(part, num_heads)
     for part in projections(attention, normed, SELF)
   )
-  y = attend(attention, queries, (keys, values), bias=bias, drop=drop.within(0))
+  attended = remember((keys, values))
+  y = attend(attention, queries, attended, bias=bias, drop=drop.within(0))
   x = x + drop(y, 1)
   normed = rms_norm(x, params["pre_mlp_layer_norm"]["scale"])
   return x + drop(gated_mlp(params["mlp"], normed, drop.within(2)), 3)

@@ -243,6 +243,49 @@ class Encoder(nn.Module):
     }
 
 
+class PrefixAwareHead(nn.Module):
+  """Declares what makes a head adapt to the prefix: see `pawa`.
+
+  The matrices of a level are one parameter. So a level is read as it lies,
+  has a gradient of its own, and its matrices are factored one by one.
+  """
+
+  config: T5Config
+
+  @nn.compact
+  def __call__(self) -> dict[str, Any]:
+    """Returns its parameters."""
+    config, shape = self.config, self.config.adaptor
+    tree = {
+      f"layers_{i}": EncoderLayer(shape, name=f"layers_{i}")()
+      for i in range(config.pawa.num_layers)
+    }
+    matrices = {"end": 1} | {
+      f"level_{m}": size for m, size in enumerate(config.level_sizes)
+    }
+    stddev = config.pawa.init_scale * config.head_init_scale / config.emb_dim
+    return (
+      tree
+      | {
+        "start": embedding(
+          "start", 1, config, stddev=config.docid_embedding_init_stddev
+        )(),
+        "relpos_bias": _position_bias(shape),
+        "norm": _norm("norm", config),
+      }
+      | {
+        name: Weight(
+          "kernel",
+          (size, config.emb_dim, config.emb_dim),
+          ("level_symbols", "mlp", "embed"),
+          initializers.normal(stddev),
+          name=name,
+        )()
+        for name, size in matrices.items()
+      }
+    )
+
+
 class Decoder(nn.Module):
   """Declares the decoder and its head."""
 
@@ -271,4 +314,7 @@ class Decoder(nn.Module):
       ("embed", "vocab"),
       scale=config.head_init_scale,
     )
+    if config.pawa is not None:
+      config.check_levels()
+      tree["pawa"] = PrefixAwareHead(config, name="pawa")()
     return tree

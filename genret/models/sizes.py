@@ -6,9 +6,40 @@ from types import MappingProxyType
 from typing import Any, Literal, Self, get_args
 
 from genret.core import errors
+from genret.core.docid_table import FIRST_SYMBOL
 from genret.models.encoder_config import EncoderConfig
 
 REMAT = Literal["none", "dots", "full"]
+UNLESS_SET = {"unless_set": True}
+"""A field that manifests leave out where it has its default."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PawaConfig:
+  """Shape of a prefix-aware weight-adaptive head; see `pawa`.
+
+  Its adaptor is as wide as the decoder, with heads of the same width.
+
+  Attributes:
+    num_layers: of the adaptor (NCI: 4).
+    num_heads: attention heads of its layers; None takes the decoder's.
+    mlp_dim: hidden width of its gated MLPs; None takes the decoder's.
+    init_scale: standard deviation of what the adaptor first adds to a weight
+      of the head, in those of the head's own start. At 0 the head starts as
+      one that does not depend on the prefix.
+  """
+
+  num_layers: int = 4
+  num_heads: int | None = None
+  mlp_dim: int | None = None
+  init_scale: float = 1.0
+
+  def __post_init__(self):
+    if self.num_layers < 1:
+      raise errors.ConfigError(
+        f"PawaConfig.num_layers is {self.num_layers}; an adaptor has 1 or more."
+        " Leave T5Config.pawa away for a head that does not adapt."
+      )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +94,11 @@ class T5Config:
       decoder layer and scans over a copy of their parameters.
     encoder: a sentence encoder in the place of T5's own, whose fields
       (num_encoder_layers among them) then say nothing. emb_dim is its width.
+    pawa: a head whose weights depend on the symbols already written; None for
+      T5's own. Needs level_starts.
+    level_starts: of docids whose every position m has symbols of its own, from
+      level_starts[m] to before level_starts[m + 1], the last up to V - 1.
+      Taken from the docid table; only `pawa` reads it.
   """
 
   vocab_size: int = 32_128
@@ -89,8 +125,17 @@ class T5Config:
   remat: REMAT = "none"
   scan_layers: bool = False
   encoder: EncoderConfig | None = None
+  pawa: PawaConfig | None = dataclasses.field(default=None, metadata=UNLESS_SET)
+  level_starts: tuple[int, ...] | None = dataclasses.field(
+    default=None, metadata=UNLESS_SET
+  )
 
   def __post_init__(self):
+    if self.level_starts is not None:
+      starts = tuple(map(int, self.level_starts))
+      object.__setattr__(self, "level_starts", starts)
+    if self.pawa is not None and self.docid_length is not None:
+      self.check_levels()
     if self.dtype not in ("float32", "bfloat16"):
       raise errors.ConfigError(
         f"dtype of activations is {self.dtype!r}; T5 runs in 'float32' or"
@@ -113,13 +158,63 @@ class T5Config:
         f" {self.encoder.lexical_dim}); set emb_dim to that."
       )
 
+  def check_levels(self) -> None:
+    """Refuses docids that a prefix-aware head cannot write.
+
+    Raises:
+      ConfigError: their positions share symbols, or there is but one.
+    """
+    if self.level_starts is None or self.docid_vocab_size is None:
+      raise errors.ConfigError(
+        "T5Config.pawa needs docids whose every position has symbols of its"
+        " own, and these have not: level_starts is not set. Make 2D docids by"
+        " genret docids --gin_file=docids/semantic_2d.gin (to plan for such,"
+        " set DOCID_LEVELS), or leave pawa away."
+      )
+    if self.docid_length < 2:
+      raise errors.ConfigError(
+        "T5Config.pawa adapts the head to the symbols already written, and"
+        " docids of one symbol have none before it; leave pawa away."
+      )
+    starts = self.level_starts
+    ascending = all(size > 0 for size in self.level_sizes)
+    if starts[:1] != (FIRST_SYMBOL,) or not ascending:
+      raise errors.ConfigError(
+        f"level_starts is {starts} with docid_vocab_size"
+        f" {self.docid_vocab_size}; expected {FIRST_SYMBOL}, then each level's"
+        " first symbol in ascending order, below docid_vocab_size."
+      )
+
   @classmethod
   def from_json(cls, fields: Mapping[str, Any]) -> Self:
     """Makes one of what JSON keeps of `dataclasses.asdict`."""
-    encoder = fields.get("encoder")
+    encoder, pawa = fields.get("encoder"), fields.get("pawa")
     if encoder is not None:
       fields = {**fields, "encoder": EncoderConfig.from_json(encoder)}
+    if pawa is not None:
+      fields = {**fields, "pawa": PawaConfig(**pawa)}
     return cls(**fields)
+
+  @property
+  def level_sizes(self) -> tuple[int, ...]:
+    """Symbols of each level; of docids without levels none."""
+    starts = self.level_starts or ()
+    ends = (*starts[1:], self.num_symbols)
+    return tuple(
+      b - a for a, b in zip(starts, ends[: len(starts)], strict=True)
+    )
+
+  @property
+  def adaptor(self) -> "T5Config":
+    """The shape of the prefix-aware head's adaptor, as of a decoder."""
+    pawa = self.pawa
+    return dataclasses.replace(
+      self,
+      num_decoder_layers=pawa.num_layers,
+      num_heads=pawa.num_heads or self.num_heads,
+      mlp_dim=pawa.mlp_dim or self.mlp_dim,
+      cross_copies_at_init=False,
+    )
 
   @property
   def input_vocabulary(self) -> str:

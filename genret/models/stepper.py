@@ -1,5 +1,6 @@
 """T5 as a Decoder: what the constrained search steps through."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import jax
@@ -9,7 +10,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Float32, Int
 
 from genret.core import errors
-from genret.models import encoders, layers, positions
+from genret.models import encoders, layers, pawa, positions
 from genret.models.fused import fuse
 from genret.models.sizes import T5Config
 
@@ -40,11 +41,13 @@ class Cache:
     cross_bias: [B, 1, 1, L], the mask of the inputs.
     own: for each layer, keys and values of the decoder's earlier positions
       [B, K, H, T, Dh], one row a slot.
+    prefix: the same of the adaptor's layers, of a prefix-aware head.
   """
 
   cross: tuple[layers.KeysValues, ...]
   cross_bias: Float32[Array, "B 1 1 L"]
   own: tuple[layers.KeysValues, ...]
+  prefix: tuple[layers.KeysValues, ...] = ()
 
 
 @struct.dataclass
@@ -84,15 +87,24 @@ class T5Stepper:
   def start(self, encoded: Encoded) -> Cache:
     """Projects the inputs for cross-attention, once a query; K = 1 slot."""
     config = self.config
-    batch = encoded.states.shape[0]
-    shape = (batch, 1, config.num_heads, self._length, config.head_dim)
-    empty = jnp.zeros(shape, encoded.states.dtype)
     cross = layers.cross_keys_values(self.params, config, encoded.states)
     return Cache(
       cross=tuple(cross),
       cross_bias=positions.mask_bias(encoded.mask)[:, None, None, :],
-      own=((empty, empty),) * config.num_decoder_layers,
+      own=self._empty(config, encoded),
+      prefix=()
+      if config.pawa is None
+      else self._empty(config.adaptor, encoded),
     )
+
+  def _empty(
+    self, config: T5Config, encoded: Encoded
+  ) -> tuple[layers.KeysValues, ...]:
+    """Returns the keys and values of a stack that has read nothing."""
+    batch = encoded.states.shape[0]
+    shape = (batch, 1, config.num_heads, self._length, config.head_dim)
+    empty = jnp.zeros(shape, encoded.states.dtype)
+    return ((empty, empty),) * config.num_decoder_layers
 
   def step(
     self,
@@ -113,16 +125,7 @@ class T5Stepper:
     Returns:
       What the head reads, and the cache in the order of this step.
     """
-    own = []
-
-    def remember(index: int, fresh: layers.KeysValues) -> layers.KeysValues:
-      kept = tuple(
-        jax.lax.dynamic_update_slice_in_dim(_follow(old, parents), new, t, 3)
-        for old, new in zip(cache.own[index], fresh, strict=True)
-      )
-      own.append(kept)
-      return kept
-
+    own, remember = _remembering(cache.own, parents, t)
     bias = positions.causal_bias(self.params, self.config, self._length)
     read = symbols.shape[-1]
     context = layers.DecoderContext(
@@ -134,13 +137,27 @@ class T5Stepper:
       remember=remember,
     )
     hidden = layers.decode(self.params, self.config, symbols, context=context)
-    return hidden, cache.replace(own=tuple(own))
+    if self.config.pawa is None:
+      return hidden, cache.replace(own=tuple(own))
+    prefix, remember = _remembering(cache.prefix, parents, t)
+    bias = pawa.causal_bias(self.params, self.config, self._length)
+    adapted = pawa.adapt(
+      self.params,
+      self.config,
+      symbols,
+      bias=jax.lax.dynamic_slice_in_dim(bias, t, read, axis=1),
+      remember=remember,
+    )
+    hidden = jnp.concatenate([hidden, adapted], axis=-1)
+    return hidden, cache.replace(own=tuple(own), prefix=tuple(prefix))
 
   def logits(
     self, hidden: Float[Array, "*B D"], t: int | Int[Array, ""]
   ) -> Float32[Array, "*B V"]:
-    """Scores every symbol; the head is the same at every position t."""
-    del t
+    """Scores every symbol; the plain head is the same at every position t."""
+    if self.config.pawa is not None:
+      state, adapted = jnp.split(hidden, 2, axis=-1)
+      return pawa.logits_after(self.params, self.config, state, adapted, t=t)
     head = self._head
     scores = jnp.einsum("...d,vd->...v", hidden.astype(jnp.float32), head)
     return self._real(scores, jnp.arange(len(head)))
@@ -154,9 +171,11 @@ class T5Stepper:
     """Scores the candidate symbols only, of width W.
 
     Few of them are the products with their own rows of the head; of many, the
-    product with all rows is the cheaper.
+    product with all rows is the cheaper, and a prefix-aware head has them of a
+    level together.
     """
-    if candidates.shape[-1] * GATHER_COST >= len(self._head):
+    adapts = self.config.pawa is not None
+    if adapts or candidates.shape[-1] * GATHER_COST >= len(self._head):
       return jnp.take_along_axis(self.logits(hidden, t), candidates, axis=-1)
     rows = self._head[candidates]  # [B, K, W, D]
     return jnp.einsum("bkd,bkwd->bkw", hidden.astype(jnp.float32), rows)
@@ -192,6 +211,28 @@ class T5Stepper:
         " T5Config to the table's length T (EOS counted)."
       )
     return self.config.docid_length
+
+
+def _remembering(
+  kept: tuple[layers.KeysValues, ...],
+  parents: Int[Array, "B K"] | None,
+  t: int | Int[Array, ""],
+) -> tuple[
+  list[layers.KeysValues],
+  Callable[[int, layers.KeysValues], layers.KeysValues],
+]:
+  """Returns what a stack's layers remember with, and what they then have."""
+  own = []
+
+  def remember(index: int, fresh: layers.KeysValues) -> layers.KeysValues:
+    both = tuple(
+      jax.lax.dynamic_update_slice_in_dim(_follow(old, parents), new, t, 3)
+      for old, new in zip(kept[index], fresh, strict=True)
+    )
+    own.append(both)
+    return both
+
+  return own, remember
 
 
 def _follow(old: Array, parents: Int[Array, "B K"] | None) -> Array:

@@ -19,11 +19,13 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float, Float32, Int
 
+from genret.core import errors
 from genret.models import (
   bert_parameters,
   encoders,
   layers,
   parameters,
+  pawa,
   positions,
 )
 from genret.models.bert_parameters import Declared
@@ -155,7 +157,22 @@ class T5(nn.Module):
     hidden = layers.decode(
       params, config, decoder_inputs, context=context, drop=drop
     )
-    return layers.logits(params, config, hidden) if head else hidden
+    if config.pawa is None:
+      return layers.logits(params, config, hidden) if head else hidden
+    if not head:
+      raise errors.ConfigError(
+        "the head of T5Config.pawa is no product with a kernel; it is computed"
+        " whole. Set Loss.head to None or to losses.Plain()."
+      )
+    bias = pawa.causal_bias(params, config, decoder_inputs.shape[1])
+    packed = decoder_segment_ids is not None
+    if packed:
+      bias = bias + layers.segment_bias(targets, targets)
+    drop = self._dropout(deterministic, 2)
+    adapted = pawa.adapt(params, config, decoder_inputs, bias=bias, drop=drop)
+    return pawa.logits(
+      params, config, hidden, adapted, symbols=decoder_inputs, packed=packed
+    )
 
   def __call__(
     self,

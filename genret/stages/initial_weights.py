@@ -22,6 +22,8 @@ from genret.retrieval.model_folder import ModelSpec
 from genret.stages import convert
 from genret.training import cluster
 
+PREFIX_AWARE = "decoder/pawa"
+"""All that a prefix-aware head adds to a T5."""
 _SHAPE = (
   "vocab_size",
   "emb_dim",
@@ -84,6 +86,11 @@ class InitialWeights:
     """The weights, and the names of those that start anew."""
     found = convert.opened(self.folder)
     _refuse_other_shape(self.folder, _shape(found.config), self.spec.model)
+    if found.config.pawa not in (None, self.spec.model.pawa):
+      raise ConfigError(
+        f"{self.folder} has a prefix-aware head, {found.config.pawa}, and the"
+        f" run's model has {self.spec.model.pawa}; set T5Config.pawa to that."
+      )
     fitted, fresh = weights.with_docids(
       found, self.table, digest=self.spec.docids, seed=0
     )
@@ -94,6 +101,8 @@ class InitialWeights:
         f" {ours:,}. Set T5Config.head_multiple as it was there:"
         f" {found.config.head_multiple}."
       )
+    if found.config.pawa is None and self.spec.model.pawa is not None:
+      fresh = (*fresh, PREFIX_AWARE)
     return fitted, fresh
 
   def prepare(self, params: Any) -> Any:
@@ -120,7 +129,7 @@ class InitialWeights:
       disable=not cluster.is_first(),
     ) as bar:
       for name in flat:
-        if name not in fresh:
+        if not name.startswith(fresh):
           flat[name] = placed(fitted.params[name].read, flat[name])
         bar.update()
     return traverse_util.unflatten_dict(flat, sep="/")

@@ -262,6 +262,7 @@ def _spec(config: TrainConfig, table: DocidTable, docids: Path) -> ModelSpec:
     config.model.plain,
     docid_vocab_size=table.vocab_size if own else None,
     docid_length=table.length,
+    level_starts=table.level_starts,
   )
   return ModelSpec(
     model=model,

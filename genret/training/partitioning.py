@@ -24,7 +24,8 @@ from genret.models import activations
 Rules = Mapping[str, str | None]
 
 # Logical axis name -> mesh axis; the rules of t5x's one-dimensional layout,
-# and `docid_symbols`, the rows of an embedding that t5x does not have.
+# and two that t5x does not have: `docid_symbols`, the rows of an embedding, and
+# `level_symbols`, the matrices of a prefix-aware head.
 AXIS_RULES: tuple[tuple[str, str | None], ...] = (
   ("batch", "data"),
   ("vocab", "model"),
@@ -38,6 +39,7 @@ AXIS_RULES: tuple[tuple[str, str | None], ...] = (
   ("abspos_buckets", None),
   ("length", None),
   ("layers", None),
+  ("level_symbols", None),
 )
 
 

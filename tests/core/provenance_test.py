@@ -50,3 +50,13 @@ def test_provenance_tells_when_where_and_how():
   assert {"genret", "numpy", "python"} <= record["versions"].keys()
   assert record["host"]
   assert record["command"]
+
+
+def test_a_later_field_is_told_only_where_it_is_used():
+  @dataclasses.dataclass(frozen=True)
+  class Settings:
+    size: int = 3
+    later: float = dataclasses.field(default=0.0, metadata={"unless_set": True})
+
+  assert canonical(Settings()) == {"size": 3}
+  assert canonical(Settings(later=0.5)) == {"size": 3, "later": 0.5}

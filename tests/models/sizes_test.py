@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from genret.core.errors import ConfigError
-from genret.models.sizes import SIZES, T5Config, size
+from genret.models.sizes import SIZES, PawaConfig, T5Config, size
 from genret.models.t5 import T5
 
 # google/t5-v1_1-{small,base,large,xl,xxl} as released; tiny and mini, which
@@ -94,3 +94,28 @@ def test_a_configuration_comes_back_from_json(config, encoded_config):
   for one in (config, encoded_config):
     fields = json.loads(json.dumps(dataclasses.asdict(one)))
     assert T5Config.from_json(fields) == one
+
+
+def test_a_prefix_aware_head_survives_json():
+  config = dataclasses.replace(
+    SIZES["tiny"],
+    docid_vocab_size=12,
+    docid_length=3,
+    level_starts=[2, 5, 9],
+    pawa=PawaConfig(num_layers=2),
+  )
+  assert config.level_starts == (2, 5, 9)
+  assert config.level_sizes == (3, 4, 3)
+  stored = json.loads(json.dumps(dataclasses.asdict(config)))
+  assert T5Config.from_json(stored) == config
+  assert T5Config.from_json({"emb_dim": 8}).pawa is None
+
+
+def test_an_adaptor_is_as_the_decoder_but_for_what_is_said():
+  pawa = PawaConfig(num_layers=2, mlp_dim=64)
+  config = dataclasses.replace(SIZES["tiny"], pawa=pawa)
+  shape = config.adaptor
+  assert (shape.num_decoder_layers, shape.num_heads) == (2, 4)
+  assert (shape.mlp_dim, shape.emb_dim) == (64, 256)
+  with pytest.raises(ConfigError, match="num_layers is 0"):
+    PawaConfig(num_layers=0)
