@@ -15,8 +15,10 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
+from genret.core.errors import ConfigError
 from genret.models import t5
-from genret.training import chunked, sampled, target_scores
+from genret.models.sizes import UNLESS_SET, T5Config
+from genret.training import chunked, consistency, sampled, target_scores
 from genret.training.chunked import Chunked
 from genret.training.head_layout import Layout
 from genret.training.partitioning import MeshShape
@@ -32,8 +34,10 @@ class Plain:
   """Computes the head's logits as a whole."""
 
 
-# Folded into the key of the dropout, for the draw of a sample.
+# Folded into the key of the dropout, for the draw of a sample, and for the
+# masks of a second pass.
 _SAMPLE = 0x5A3B1E
+_SECOND = 0x2C0D1F
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,11 +51,26 @@ class Loss:
       own default in t5x is 1e-4).
     head: How the head is computed: Plain, Chunked or Sampled. None is Plain
       below WIDE_HEAD columns and Chunked from there on.
+    consistency: Weight alpha of the divergence of two dropout passes; NCI's
+      is 0.15. Cross-entropy is then the mean of both, and a step costs two.
+      It reads whole logits. See `consistency`.
   """
 
   label_smoothing: float = 0.0
   z_loss: float = 1e-4
   head: Plain | Chunked | Sampled | None = None
+  consistency: float = dataclasses.field(default=0.0, metadata=UNLESS_SET)
+
+  def __post_init__(self):
+    if self.consistency < 0:
+      raise ConfigError(
+        f"Loss.consistency is {self.consistency}; expected 0 or more."
+      )
+    if self.consistency and not isinstance(self.head, Plain | None):
+      raise ConfigError(
+        "Loss.consistency compares whole logits, and the head is computed as"
+        f" {self.head}. Set Loss.head to losses.Plain(), or consistency to 0."
+      )
 
   def head_for(self, width: int) -> Plain | Chunked | Sampled:
     """Returns how a head of so many columns is computed.
@@ -110,7 +129,7 @@ def batch_sums(
   Returns:
     Sums over the batch's target symbols.
   """
-  head = loss.head_for(model.config.head_width)
+  head = _head_for(loss, model.config)
   targets = batch["decoder_target_tokens"]
   weights = batch["decoder_loss_weights"]
   read = functools.partial(
@@ -123,13 +142,27 @@ def batch_sums(
     encoder_positions=batch.get("encoder_positions"),
     encoder_states=batch.get("encoder_states"),
     deterministic=False,
-    rngs={"dropout": key},
   )
   if isinstance(head, Plain):
-    return cross_entropy(
-      read(), targets, weights, num_symbols=num_symbols, loss=loss
+    score = functools.partial(
+      cross_entropy,
+      targets=targets,
+      weights=weights,
+      num_symbols=num_symbols,
+      loss=loss,
     )
-  hidden = read(head=False)  # [B, T, D]
+    logits = read(rngs={"dropout": key})
+    if not loss.consistency:
+      return score(logits)
+    again = jax.random.fold_in(key, _SECOND)
+    others = read(rngs={"dropout": again})
+    apart = consistency.divergence(logits, others)
+    return _both(
+      score(logits),
+      score(others),
+      added=loss.consistency * jnp.where(weights > 0, apart * weights, 0).sum(),
+    )
+  hidden = read(head=False, rngs={"dropout": key})  # [B, T, D]
   kernel = t5.head_kernel(params)  # [D, V]
   rows = hidden.reshape(-1, hidden.shape[-1]).astype(jnp.float32)
   layout = Layout.of(mesh, rules=rules, hidden=rows, kernel=kernel)
@@ -140,6 +173,31 @@ def batch_sums(
   )
   scores = score(rows, kernel, targets.reshape(-1))
   return sums(scores, weights.reshape(-1), loss=loss)
+
+
+def _head_for(loss: Loss, config: T5Config) -> Plain | Chunked | Sampled:
+  """Returns how the head is computed, once it is sure that it can be."""
+  head = loss.head_for(config.head_width)
+  if not loss.consistency:
+    return head
+  if not isinstance(head, Plain):
+    raise ConfigError(
+      f"Loss.consistency compares whole logits; a head of"
+      f" {config.head_width:,} columns is computed in chunks. Set Loss.head to"
+      " losses.Plain() if they fit, or consistency to 0."
+    )
+  if config.dropout_rate == 0.0:
+    raise ConfigError(
+      "Loss.consistency compares two passes with other dropout, and"
+      " dropout_rate is 0: they would be the same. Set one or the other."
+    )
+  return head
+
+
+def _both(first: LossSums, second: LossSums, *, added: jax.Array) -> LossSums:
+  """Returns the mean of two passes over the same symbols, and a term more."""
+  sums = jax.tree.map(lambda a, b: (a + b) / 2, first, second)
+  return sums.replace(total=sums.total + added)
 
 
 def _scoring(

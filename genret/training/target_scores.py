@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from genret.models.layers import NO_SYMBOL
+
 
 @flax.struct.dataclass
 class TargetScores:
@@ -40,14 +42,15 @@ def of_logits(
       and must hold a value that is negligible in the log-sum.
     targets: The symbols to predict.
     num_symbols: How many columns are real, V at most.
-    with_mean: Whether the mean logit is wanted.
+    with_mean: Whether the mean logit is wanted; masked symbols are left out.
   """
   log_z = jax.nn.logsumexp(logits, axis=-1)  # [*B]
   target = jnp.take_along_axis(logits, targets[..., None], axis=-1)
   mean = None
   if with_mean:
     real = jnp.arange(logits.shape[-1]) < num_symbols
-    mean = jnp.where(real, logits, 0).sum(-1) / num_symbols  # [*B]
+    real = real & (logits > NO_SYMBOL / 2)
+    mean = jnp.where(real, logits, 0).sum(-1) / real.sum(-1)  # [*B]
   return TargetScores(
     log_z=log_z,
     target=target.squeeze(-1),

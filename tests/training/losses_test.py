@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from genret.core.errors import ConfigError
 from genret.models.t5 import T5
 from genret.training import losses
 from genret.training.chunked import Chunked
@@ -148,3 +149,55 @@ def test_only_a_wide_head_goes_in_chunks_unasked():
   assert Loss().head_for(WIDE_HEAD - 1) == Plain()
   assert Loss().head_for(WIDE_HEAD) == Chunked()
   assert Loss(head=Plain()).head_for(WIDE_HEAD) == Plain()
+
+
+def _twice(program, initial, batch, *, weight):
+  return losses.batch_sums(
+    program.model,
+    initial.params,
+    batch,
+    num_symbols=program.num_symbols,
+    loss=Loss(z_loss=0.0, consistency=weight),
+    key=jax.random.key(1),
+    mesh=program.mesh,
+  )
+
+
+def test_consistency_adds_the_divergence_of_two_passes(program, initial, batch):
+  """Linear in its weight, over the mean of both cross-entropies."""
+  sums = jax.jit(
+    lambda weight: _twice(program, initial, batch, weight=weight),
+    static_argnums=0,
+  )
+  plain, small, large = sums(0.0), sums(0.5), sums(1.0)
+  assert float(plain.total) == float(plain.cross_entropy)
+  apart = float(small.total - small.cross_entropy)
+  assert apart > 0.01
+  np.testing.assert_allclose(
+    float(large.total - large.cross_entropy), 2 * apart, rtol=1e-4
+  )
+  assert float(small.cross_entropy) == float(large.cross_entropy)
+  assert float(small.cross_entropy) != float(plain.cross_entropy)
+  assert float(small.weight) == float(plain.weight)
+
+
+def test_consistency_wants_whole_logits_and_dropout(program, initial, batch):
+  with pytest.raises(ConfigError, match="whole logits"):
+    Loss(consistency=0.1, head=Chunked())
+  with pytest.raises(ConfigError, match="0 or more"):
+    Loss(consistency=-0.1)
+  config = dataclasses.replace(program.model.config, dropout_rate=0.0)
+  still = dataclasses.replace(program, model=T5(config))
+  with pytest.raises(ConfigError, match="dropout_rate is 0"):
+    _twice(still, initial, batch, weight=0.1)
+
+
+def test_labels_are_smoothed_over_symbols_that_are_not_masked():
+  logits, targets, weights = _random(6)
+  loss = Loss(label_smoothing=0.2, z_loss=0.0)
+  masked = jnp.pad(logits, [(0, 0), (0, 0), (0, 3)], constant_values=-1e9)
+  found, wanted = (
+    cross_entropy(x, targets, weights, num_symbols=x.shape[-1], loss=loss)
+    for x in (masked, logits)
+  )
+  np.testing.assert_allclose(float(found.total), float(wanted.total), rtol=1e-6)
