@@ -21,9 +21,9 @@ from genret.core.docid_table import EOS, PAD
 from genret.core.errors import UserError
 from genret.decoding import top_k as top_k_lib
 from genret.decoding.decoder import Decoder, Encoded
-from genret.decoding.loop import go_on, walk
+from genret.decoding.loop import Choose, go_on, walk
 
-STATIC = ("num_samples", "length", "temperature", "top_k", "end", "never")
+STATIC = ("num_samples", "length", "temperature", "top_k", "special")
 """What `sample` is compiled for."""
 
 # The columns by which a head is padded have logits of -1e9 or so; a higher
@@ -36,6 +36,20 @@ _LEAST = float(jnp.finfo(jnp.float32).min)
 
 _FEWEST = 8  # slots; a program for fewer saves less than compiling it takes
 _HALVINGS = 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Special:
+  """Symbols that are not as the others.
+
+  Attributes:
+    end: ends a sample. None: all have T symbols.
+    never: few symbols that are not drawn, as pad is not, though they keep
+      their share of what log-probabilities are of.
+  """
+
+  end: int | None = EOS
+  never: tuple[int, ...] = ()
 
 
 @flax.struct.dataclass(kw_only=True)
@@ -73,8 +87,7 @@ def sample(
   length: int,
   temperature: float = 1.0,
   top_k: int | None = None,
-  end: int | None = EOS,
-  never: tuple[int, ...] = (),
+  special: Special = Special(),
 ) -> Samples:
   """Draws sequences from a decoder, symbol by symbol.
 
@@ -98,16 +111,12 @@ def sample(
     length: T, static; a sample that has not ended by then is cut off.
     temperature: static, at most 1e6; the logits are divided by it.
     top_k: static; None, or more than there are: all symbols.
-    end: static; the symbol that ends a sample. None: all have T symbols.
-    never: static; few symbols that are not drawn either, though they keep
-      their share of what log-probabilities are of.
+    special: static; which symbol ends a sample, and which are never drawn.
 
   Raises:
     UserError: a number out of its range, or not one key for each query.
   """
-  sizes = [num_samples, *(_halved(num_samples) if end is not None else ())]
-  end = PAD if end is None else end
-  never = (PAD, *never)
+  ends = special.end is not None
   batch = len(jax.tree.leaves(encoded)[0])
   _check(temperature, num_samples=num_samples, length=length, top_k=top_k)
   _check_keys(keys, batch)
@@ -122,17 +131,36 @@ def sample(
       decoder.logits(hidden, t),
       temperature=temperature,
       top_k=top_k,
-      never=never,
+      never=(PAD, *special.never),
     )
     first = drawn.symbols.shape != symbols.shape
-    drawn = _extended(drawn, symbols, gains, t=t, end=end)
+    drawn = _extended(
+      drawn, symbols, gains, t=t, end=special.end if ends else PAD
+    )
     # The one slot becomes all; from then on each continues itself.
     return drawn.replace(parents=jnp.zeros_like(symbols)) if first else drawn
 
+  root = _root(batch, num_samples=num_samples, length=length)
+  sizes = [num_samples, *(_halved(num_samples) if ends else ())]
+  return _walked(
+    decoder, encoded, root, choose=choose, sizes=sizes, length=length
+  ).samples
+
+
+def _walked(
+  decoder: Decoder,
+  encoded: Encoded,
+  drawn: _Drawn,
+  *,
+  choose: Choose,
+  sizes: list[int],
+  length: int,
+) -> _Drawn:
+  """Walks with all slots, and then with fewer and fewer."""
   t, cache, drawn = walk(
     decoder,
     encoded,
-    _root(batch, num_samples=num_samples, length=length),
+    drawn,
     choose=choose,
     more=lambda drawn: _more(drawn, fewest=sizes[1:2]),
     unrolled=min(2, length),
@@ -147,7 +175,7 @@ def sample(
         more=lambda drawn, to=number: _more(drawn, fewest=sizes[to : to + 1]),
         length=length,
       )
-  return drawn.samples
+  return drawn
 
 
 def _halved(slots: int) -> list[int]:

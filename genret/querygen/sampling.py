@@ -20,12 +20,14 @@ from genret.core import text
 from genret.core.errors import ConfigError
 from genret.core.text import Tokenizer
 from genret.decoding import sampling
-from genret.decoding.sampling import Samples
+from genret.decoding.sampling import Samples, Special
 from genret.models.stepper import T5Stepper
 from genret.models.t5 import T5Config
 
 SHORTEST = 64
 """The least length that a program is compiled for."""
+TEXT = Special(end=Tokenizer.end_id, never=(Tokenizer.unk_id,))
+"""What ends a query; and the unknown symbol, which stands for no text."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ class Sampler:
 
 @functools.partial(
   jax.jit,
-  static_argnames=("num_samples", "length", "temperature", "top_k", "end"),
+  static_argnames=sampling.STATIC,
 )
 def draw(
   decoder: T5Stepper,
@@ -163,12 +165,9 @@ def draw(
   length: int,
   temperature: float = 1.0,
   top_k: int | None = None,
-  end: int | None = Tokenizer.end_id,
+  special: Special = TEXT,
 ) -> Samples:
-  """Encodes documents and draws queries; see `sampling.sample`.
-
-  The unknown symbol, which stands for no text, is not drawn.
-  """
+  """Encodes documents and draws queries; see `sampling.sample`."""
   return sampling.sample(
     decoder,
     decoder.encode(inputs),
@@ -177,8 +176,7 @@ def draw(
     length=length,
     temperature=temperature,
     top_k=top_k,
-    end=end,
-    never=(Tokenizer.unk_id,),
+    special=special,
   )
 
 

@@ -62,6 +62,7 @@ class Targets:
 
   codes: np.ndarray
   text_vocabulary = True
+  level_starts = None
 
   @property
   def length(self) -> int:
@@ -162,7 +163,8 @@ def read(
   order = order[found[order] >= 0]
   rows = found[order].astype(np.int64)
   reads = text.vocabulary(vocabulary)
-  ids = dict(_documents(collection, np.unique(rows), config, reads))
+  blocks = _documents(collection, np.unique(rows), config, vocabulary=reads)
+  ids = dict(blocks)
   kept = [(at, row) for at, row in zip(order, rows, strict=True) if ids[row]]
   if not kept:
     raise ConfigError(
@@ -200,6 +202,7 @@ def _documents(
   collection: Collection,
   rows: np.ndarray,
   config: PairConfig,
+  *,
   vocabulary: Vocabulary,
 ) -> Iterator[tuple[int, list[int]]]:
   for first in range(0, len(rows), _BLOCK):
@@ -208,8 +211,7 @@ def _documents(
       document_text(d.title, d.text, with_title=config.title)
       for d in collection.documents(block)
     ]
-    # One id more than fits, so that what is cut is known as such.
-    room = config.inputs_length
+    room = config.inputs_length  # more than fits: what is cut is known as such
     whole = vocabulary.encode(texts, max_length=room, eos=False)
     yield from zip(block.tolist(), whole, strict=True)
 

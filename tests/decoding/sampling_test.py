@@ -10,6 +10,7 @@ from scipy import stats
 
 from genret.core.errors import UserError
 from genret.decoding import sampling
+from genret.decoding.sampling import Special
 
 # Wide enough to be drawn from block by block.
 WIDE = 300
@@ -94,7 +95,7 @@ def test_symbols_have_the_distribution_of_the_model(
     length=2,
     temperature=temperature,
     top_k=top_k,
-    end=None,
+    special=Special(end=None),
   )
   assert samples.symbols.all()  # 1 is a symbol as any other
   given = decoder, encoded, samples.symbols
@@ -241,7 +242,7 @@ def test_some_symbols_are_never_drawn(toy, top_k):
     num_samples=50,
     length=1,
     top_k=top_k,
-    never=(3,),
+    special=Special(never=(3,)),
   )
   assert set(samples.symbols.ravel().tolist()) == {1, 2}
   of = {1: 0.2, 2: 0.3}
@@ -261,7 +262,7 @@ def test_a_hot_draw_takes_symbols_only(toy, top_k):
     length=1,
     temperature=1e6,
     top_k=top_k,
-    end=None,
+    special=Special(end=None),
   )
   assert set(samples.symbols.ravel().tolist()) == set(range(1, 8))
 

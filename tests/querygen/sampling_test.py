@@ -47,7 +47,7 @@ def test_the_first_symbol_has_the_distribution_of_the_model(model):
     num_samples=4000,
     length=1,
     top_k=10,
-    end=None,
+    special=dataclasses.replace(sampling.TEXT, end=None),
   )
   logits = first_logits(model, IDS[0]).astype(np.float64)
   logits[[0, 2]] = -np.inf
