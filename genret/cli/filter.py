@@ -22,10 +22,11 @@ Searches each synthetic query (the round trip) and keeps it when the document
 that it was made for comes back among the first k; a document of the same text
 counts as the document. Of what a document keeps, queries that repeat or nearly
 repeat one before them go as well. Writes queries.jsonl, the others in
-dropped.jsonl, and how many were kept and what both are like (lengths, copies
-from the text, overlap with the collection's own queries) in report.md,
-summary.json and, with matplotlib, report.png and report.svg. Killed at any
-moment, the same command goes on. See docs/querygen.md.""",
+dropped.jsonl, counts of each document in documents.tsv, and how many were kept
+and what both are like (lengths, copies from the text, overlap with the
+collection's own queries) in report.md, summary.json and, with matplotlib,
+report.png and report.svg. Killed at any moment, the same command goes on. See
+docs/querygen.md.""",
   example="""\
   genret filter --queries=data/squad-d2q --collection=data/squad \\
     --out=data/squad-d2q-bm25
@@ -61,7 +62,11 @@ moment, the same command goes on. See docs/querygen.md.""",
       help="a folder of genret embed, for --by=dense, which else makes it",
     ),
     Flag(name="checkpoint", help="of a model: 'best', 'newest', or a step"),
-    Flag(name="num_beams", help="of a model; depth by default", type=int),
+    Flag(
+      name="num_beams",
+      help="of a model; 10, or depth if that is more",
+      type=int,
+    ),
   ),
   report=_report,
 )

@@ -39,6 +39,7 @@ from genret.tasks.synthetic import SyntheticQuery
 
 STAGE = "filter"
 DROPPED = "dropped.jsonl"
+DOCUMENTS = "documents.tsv"
 BLOCK = 4096  # queries searched between two files of ranks
 CHUNK = 512  # and between two moves of the progress bar
 
@@ -108,7 +109,8 @@ def run(
     queries: an artifact, or a file as tasks read it.
     collection: whose documents they were made for.
     out: the artifact's folder: queries.jsonl, dropped.jsonl (the others, with
-      rank and verdict), summary.json, report.md and figures.
+      rank and verdict), documents.tsv (of each document with queries, how many
+      there were, find it, and stay), summary.json, report.md and figures.
     embeddings: of the documents, for dense search, which else makes them.
     gin_text: the configuration, for the provenance.
 
@@ -253,12 +255,17 @@ def _write(
   with (
     artifacts.writing(folder / synthetic.QUERIES) as kept,
     artifacts.writing(folder / DROPPED) as dropped,
+    artifacts.writing(folder / DOCUMENTS) as documents,
   ):
-    for _, group in queries.groups(collection):
+    documents.write("docno\tqueries\tfound\tkept\n")
+    for document, group in queries.groups(collection):
       own = ranks[done : done + len(group)]
       done += len(group)
       verdicts = round_trip.judge(group, own, config.rule)
       counts.add(group, own, verdicts)
+      found = int(config.rule.found(own).sum())
+      stay = sum(verdict in round_trip.STAY for verdict in verdicts)
+      documents.write(f"{document.docno}\t{len(group)}\t{found}\t{stay}\n")
       for query, verdict, rank in zip(group, verdicts, own, strict=True):
         file = kept if verdict in round_trip.STAY else dropped
         file.write(_line(query, verdict, int(rank)))

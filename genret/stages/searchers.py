@@ -36,8 +36,9 @@ class SearcherConfig:
     bm25: settings of BM25.
     encoder: of dense search; that of the documents' vectors.
     checkpoint: of a model: `best`, `newest`, or a step.
-    num_beams: of a model: docids kept a step; None for as many as documents
-      are asked for.
+    num_beams: of a model: docids kept a step, where not more documents are
+      asked for. A search for one document with one beam would be greedy, and
+      miss documents that the model ranks first.
     scoring: of a model: `raw` or `renormalised`; None for its own way.
     seed: of the order among documents of equal score, where vectors are
       compared.
@@ -47,9 +48,13 @@ class SearcherConfig:
   bm25: Bm25Config = Bm25Config()
   encoder: Callable[..., Encoder] = minilm
   checkpoint: str | int = "best"
-  num_beams: int | None = None
+  num_beams: int = 10
   scoring: Literal["raw", "renormalised"] | None = None
   seed: int = 0
+
+  def __post_init__(self):
+    if self.num_beams < 1:
+      raise ConfigError(f"num_beams is {self.num_beams}; expected 1 or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,7 +154,7 @@ def _model(config: SearcherConfig, collection: Collection) -> Opening:
       folder, checkpoint=config.checkpoint, scoring=config.scoring
     )
     return lambda queries, k: retriever.run(
-      queries, k=k, num_beams=config.num_beams
+      queries, k=k, num_beams=max(k, config.num_beams)
     )
 
   arguments = {

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from genret.core import artifacts
+from genret.core.collection import Query
 from genret.core.errors import ArtifactError, ConfigError, DataError, UserError
 from genret.embeddings.store import EmbeddingStore
 from genret.querygen import filter as round_trip
@@ -74,8 +76,6 @@ def by_brute_force(path, collection):
 
 
 def as_query(query):
-  from genret.core.collection import Query
-
   return Query(query_id="q", text=query.text)
 
 
@@ -91,6 +91,20 @@ def test_what_stays_is_what_finds_its_document(filtered, queries, collection):
   assert {row["rank"] for row in dropped if row["verdict"] == "same"} == {1}
   assert {0, 2} <= {row["rank"] for row in dropped} <= {0, 1, 2, 3}
   artifacts.verify(out)
+
+
+def test_every_document_has_a_line(filtered, queries):
+  out, _ = filtered
+  head, *lines = (out / "documents.tsv").read_text().splitlines()
+  assert head.split("\t") == ["docno", "queries", "found", "kept"]
+  table = {docno: list(map(int, n)) for docno, *n in map(str.split, lines)}
+  for i, path in ((0, queries), (2, out / "queries.jsonl")):
+    counted = Counter(query.docno for query in read_queries(path))
+    assert {docno: n[i] for docno, n in table.items() if n[i]} == counted
+  assert all(n[2] <= n[1] <= n[0] for n in table.values())
+  rates = json.loads((out / "summary.json").read_text())["filter"]
+  shares = [found / total for total, found, _ in table.values()]
+  assert rates["by_document"] == pytest.approx(sum(shares) / len(shares))
 
 
 def test_the_report_is_of_these_queries(filtered, collection):

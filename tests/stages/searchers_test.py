@@ -67,6 +67,8 @@ def test_dense(collection, tmp_path):
 
 
 def test_what_is_no_searcher(collection, tmp_path):
+  with pytest.raises(ConfigError, match="expected 1 or more"):
+    SearcherConfig(num_beams=0)
   with pytest.raises(ConfigError, match="Did you mean 'bm25'"):
     searchers.opening(SearcherConfig(by="bm24"), collection)
   with pytest.raises(ArtifactError, match="is no model folder"):
