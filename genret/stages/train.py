@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +133,7 @@ def _run(
     "docids": artifacts.identity(docids),
     **start.inputs,
   }
-  name = getattr(mixture, "name", mixture)
-  recipe = train_config.recipe(config, mixture=name, inputs=inputs)
+  recipe = _recipe(config, mixture, inputs)
   dev = _dev(config, collection)
   started = time.time()
   mesh = config.mesh.build()
@@ -142,8 +141,7 @@ def _run(
   start.check(out)
   remember = _remembering(config, mixture, out)
   if cluster.once(lambda: artifacts.begin(out, recipe) is not None):
-    remember()
-    return out
+    return remember()
   training_input.describe(mixture)
   cluster.once(lambda: _lay_out(spec, table, out, docids=docids, text=text))
   checkpoints = Checkpoints(
@@ -179,23 +177,33 @@ def _run(
 
   cluster.once(seal)
   checkpoints.close()
-  remember()
-  return out
+  return remember()
+
+
+def _recipe(
+  config: TrainConfig, mixture: Any, inputs: Mapping[str, str]
+) -> artifacts.Recipe:
+  name = getattr(mixture, "name", mixture)
+  return train_config.recipe(config, mixture=name, inputs=inputs)
 
 
 def _remembering(
   config: TrainConfig, mixture: Any, out: Path
-) -> Callable[[], None]:
-  """Returns what says whether the finished model knows its pairs by heart."""
+) -> Callable[[], Path]:
+  """Returns what says whether the finished model knows its pairs by heart.
+
+  It returns the model's folder.
+  """
   count = config.memorised_pairs
   if not count:
-    return lambda: None
+    return lambda: out
   examples = memorised.examples_of(mixture)
 
-  def remember() -> None:
+  def remember() -> Path:
     found = cluster.once(lambda: memorised.measured(out, examples, count))
     if cluster.is_first():
       print(f"training pairs whose document comes first: {found['Hits@1']:.3f}")
+    return out
 
   return remember
 
