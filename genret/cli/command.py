@@ -26,8 +26,9 @@ gin:
 
 
 _METAVARS = {str: "TEXT", int: "INT", float: "FLOAT", bool: "BOOL"}
-# Parameters of stages that take the gin text rather than a setting.
-_TEXTS = {"gin_text", "text"}
+# Parameters of stages that the command fills in: no settings, but the gin text
+# and what reads other commands.
+_FILLED = {"gin_text", "text", "read_command"}
 
 
 def _truth(text: str) -> bool:
@@ -157,11 +158,56 @@ class StageCommand:
   def run(self, arguments: Sequence[str]) -> int:
     """Parses, builds, runs and reports.
 
+    Returns:
+      The exit code that the stage's result has, or 0.
+
     Raises:
       UserError: If something given is wrong; nothing has been written then.
     """
     from genret.cli import gin_setup
     from genret.cli.gin_types import annotations
+
+    configuration, stage = self._loaded(arguments)
+    filled = self._filled(stage)
+    values = gin_setup.arguments(
+      configuration, stage, filled=tuple(filled), flags=self._macros
+    )
+    if "gin_text" in filled:
+      values["gin_text"] = configuration.text(stage, defaults=True)
+    if "text" in filled:
+      values["text"] = annotations(stage)["text"](
+        given=configuration.text(stage),
+        operative=configuration.text(stage, defaults=True),
+      )
+    if "read_command" in filled:
+      values["read_command"] = read_command
+    made = stage(**values)
+    if said := self.report(made, values):
+      print(said)
+    return getattr(made, "exit_code", 0)
+
+  def read(self, arguments: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Reads a command line and runs nothing.
+
+    Returns:
+      The arguments of the stage, inputs as their paths, and the gin text of
+      all that has an effect.
+
+    Raises:
+      ConfigError: If something given is wrong.
+    """
+    from genret.cli import gin_setup
+
+    configuration, stage = self._loaded(arguments)
+    filled = tuple(self._filled(stage))
+    values = gin_setup.unopened(
+      configuration, stage, filled=filled, flags=self._macros
+    )
+    return values, configuration.text(stage)
+
+  def _loaded(self, arguments: Sequence[str]) -> tuple[Any, Any]:
+    """Parses; returns the configuration, unchecked, and the stage."""
+    from genret.cli import gin_setup
 
     rest, settings = gin_setup.split(arguments)
     given = self.parser().parse(rest)
@@ -177,21 +223,32 @@ class StageCommand:
       [*plain, *settings],
       search_paths=[p for p in given.gin_search_paths.split(",") if p],
     )
-    stage = importlib.import_module(self.stage).run
-    texts = _TEXTS & set(inspect.signature(stage).parameters)
-    values = gin_setup.arguments(
-      configuration,
-      stage,
-      filled=tuple(texts),
-      flags=[flag.macro for flag in self.flags],
-    )
-    if "gin_text" in texts:
-      values["gin_text"] = configuration.text(stage, defaults=True)
-    if "text" in texts:
-      values["text"] = annotations(stage)["text"](
-        given=configuration.text(stage),
-        operative=configuration.text(stage, defaults=True),
-      )
-    if said := self.report(stage(**values), values):
-      print(said)
-    return 0
+    return configuration, importlib.import_module(self.stage).run
+
+  @property
+  def _macros(self) -> list[str]:
+    return [flag.macro for flag in self.flags]
+
+  def _filled(self, stage: Callable[..., Any]) -> set[str]:
+    """Returns the parameters of a stage that are not settings."""
+    return _FILLED & set(inspect.signature(stage).parameters)
+
+
+def read_command(arguments: Sequence[str]) -> Any:
+  """Reads a command line of genret and runs nothing.
+
+  Args:
+    arguments: The name of a command and its flags.
+
+  Returns:
+    `studies.settings.Settings`.
+
+  Raises:
+    ConfigError: If the command would refuse them.
+  """
+  from genret.studies.settings import Settings
+
+  name, *rest = arguments
+  command = importlib.import_module(f"genret.cli.{name}").COMMAND
+  values, text = command.read(rest)
+  return Settings(values=values, text=text)

@@ -113,5 +113,17 @@ def arguments(
     ConfigError: If the configuration cannot be right.
     ArtifactError: If an input is no artifact of the wanted kind.
   """
+  values = unopened(configuration, stage, filled=filled, flags=flags)
+  return gin_inputs.opened(stage, values)
+
+
+def unopened(
+  configuration: Configuration,
+  stage: Callable[..., Any],
+  *,
+  filled: Sequence[str] = (),
+  flags: Sequence[str] = (),
+) -> dict[str, Any]:
+  """Does as `arguments`, and leaves inputs as the paths that gin names."""
   gin_checks.check(configuration, stage, filled=filled, flags=flags)
-  return gin_inputs.opened(stage, configuration.build(stage))
+  return configuration.build(stage)

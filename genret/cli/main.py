@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
   "retrieve": "search queries with a model",
   "baselines": "search queries with BM25 and a bag of subwords",
   "evaluate": "measure run files, beside each other",
+  "study": "run a grid of experiments, and make its tables",
 }
 
 _WRONG = 2

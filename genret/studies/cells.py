@@ -1,0 +1,225 @@
+"""Running one cell of a study, and what its shared parts need."""
+
+import contextlib
+import dataclasses
+import math
+import shutil
+import statistics
+from collections.abc import Iterator, Mapping
+
+from genret.core import artifacts
+from genret.core.collection import Collection
+from genret.core.errors import ConfigError
+from genret.retrieval.model_folder import CHECKPOINTS
+from genret.studies import calibration, figures
+from genret.studies.calibration import ENTRIES, LOOKS_EVERY, Calibration, Cost
+from genret.studies.commands import Commands, held
+from genret.studies.grid import STATES, Cell, placeholders
+from genret.studies.layout import Layout, Run, Task
+from genret.studies.settings import Reader
+from genret.training.loop import CPU_SECONDS
+
+TRAINED = "trained.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Worker:
+  """Does the parts of a study, one at a time on a core.
+
+  Attributes:
+    layout: Where everything goes.
+    reader: Tells settings apart.
+    commands: Runs genret.
+    keep_models: Whether checkpoints stay when a cell has its figures.
+  """
+
+  layout: Layout
+  reader: Reader
+  commands: Commands
+  keep_models: bool = False
+
+  def share(self, task: Task, core: int) -> None:
+    """Makes what several cells read, once."""
+    if self.is_shared(task):
+      return
+    with held(task.folder.with_name(f".{task.folder.name}.lock"), wait=True):
+      if self.is_shared(task):  # another process has made it meanwhile
+        return
+      self.commands.say(f"{task.name}: begins")
+      log = self.layout.log(task.name)
+      self.commands.run(task.arguments, log=log, core=core)
+      artifacts.write_json(task.record, {"settings": self.reader.task(task)})
+
+  def is_shared(self, task: Task) -> bool:
+    """Says whether a shared result stands, of these settings."""
+    if not (task.record.exists() and task.folder.exists()):
+      return False
+    return calibration.read(task.record)["settings"] == self.reader.task(task)
+
+  def calibrate(self, cell: Cell, core: int) -> Calibration:
+    """Finds out what a step of this setting costs and reads, once."""
+    if (known := self.calibrated(cell)) is not None:
+      return known
+    with self._filling_states(cell):
+      self.commands.say(f"{cell.setting}: calibration")
+      folder = self.layout.calibration(cell)
+      # A run that goes on says nothing of its start.
+      shutil.rmtree(folder, ignore_errors=True)
+      found = self._measure(cell, core)
+      record = {"settings": self.reader.setting(cell)}
+      record |= dataclasses.asdict(found)
+      artifacts.write_json(folder.with_suffix(".json"), record)
+      shutil.rmtree(folder)
+    self.commands.say(
+      f"{cell.setting}: {found.examples_a_step:.1f} examples a step,"
+      f" {found.cost}"
+    )
+    return found
+
+  def calibrated(self, cell: Cell) -> Calibration | None:
+    """Returns what a calibration of these settings has found, if any."""
+    path = self.layout.calibration(cell).with_suffix(".json")
+    if not path.exists():
+      return None
+    record = calibration.read(path)
+    if record["settings"] != self.reader.setting(cell):
+      return None
+    return Calibration.read(record)
+
+  def run(self, cell: Cell, core: int) -> None:
+    """Trains a cell, searches the queries, and writes its result.
+
+    Raises:
+      FailedError: A command failed.
+      ConfigError: The budget is too small for a run.
+      BusyError: Another process is at work on the cell.
+    """
+    with held(self.layout.cell(cell) / "lock", wait=False):
+      known = self.calibrate(cell, core)
+      steps = self._steps(cell, known)
+      self.layout.failure(cell).unlink(missing_ok=True)
+      self.commands.say(f"{cell.name}: {steps:,} steps")
+      trained = self._train(cell, steps, core)
+      searching = self._search(cell, core)
+      result = {
+        **figures.of_cell(self.layout, cell),
+        "steps": steps,
+        "exposures": known.exposures(steps),
+        "planned": dataclasses.asdict(known),
+        "settings": self.reader.cell(cell),
+        "cpu_minutes": trained["cpu_seconds"] / 60,
+        "was_killed": trained["gone_on_from"] > 0,
+        "search_cpu_minutes": searching / 60,
+      }
+      artifacts.write_json(self.layout.result(cell), result)
+      self.tidy(cell)
+    shown = "  ".join(
+      f"{name} {value:.3f}" for name, value in result["figures"]["all"].items()
+    )
+    self.commands.say(f"{cell.name}: done, {shown}")
+
+  def is_done(self, cell: Cell) -> bool:
+    """Says whether a cell has its figures, of these settings."""
+    path = self.layout.result(cell)
+    if not path.exists():
+      return False
+    return calibration.read(path)["settings"] == self.reader.cell(cell)
+
+  def tidy(self, cell: Cell) -> None:
+    """Removes what a finished cell does not need, unless it is to be kept."""
+    if not self.keep_models:
+      folder = self.layout.model(cell) / CHECKPOINTS
+      shutil.rmtree(folder, ignore_errors=True)
+
+  def _steps(self, cell: Cell, known: Calibration) -> int:
+    study = self.layout.study
+    steps = known.steps(
+      exposures=cell.exposures, minutes=cell.minutes, looks=study.looks
+    )
+    if steps < study.looks:
+      raise ConfigError(
+        f"{cell.name}: its budget is {steps:,} steps, and a run needs"
+        f" {study.looks}, one for each look at dev. {known}"
+      )
+    return steps
+
+  def _measure(self, cell: Cell, core: int) -> Calibration:
+    span, folder = self.layout.study.span, self.layout.calibration(cell)
+    run = Run(
+      folder=folder,
+      steps=ENTRIES * span,
+      eval_period=LOOKS_EVERY * span,
+      seed=0,
+      log_every=span,
+    )
+    whole = self.commands.run(
+      self.layout.training(cell, run),
+      log=self.layout.log(f"calibration {cell.setting}"),
+      core=core,
+    )
+    found = calibration.scalars(folder)
+    root = self.layout.folder("prepare", cell.chosen)
+    return Calibration(
+      cost=Cost.of(found["cpu_seconds"], span=span, whole=whole),
+      examples_a_step=statistics.mean(found["examples"].values()),
+      documents=Collection.open(root).num_documents,
+    )
+
+  @contextlib.contextmanager
+  def _filling_states(self, cell: Cell) -> Iterator[None]:
+    """Lets one run at a time fill a folder of states."""
+    flags = self.layout.study.flags("train", cell.chosen)
+    if not any(STATES in placeholders(flag) for flag in flags):
+      yield
+      return
+    folder = self.layout.states(cell.chosen)
+    with held(folder.with_name(f".{folder.name}.lock"), wait=True):
+      yield
+
+  def _train(self, cell: Cell, steps: int, core: int) -> Mapping[str, float]:
+    """Trains, and says its CPU-seconds, those before a kill included.
+
+    Of a run that was killed those until its newest checkpoint count, as noted
+    there; what was lost does not, but for what it takes to start again. One
+    that had none begins anew.
+    """
+    known = self.layout.cell(cell) / TRAINED
+    folder = self.layout.model(cell)
+    settings = self.reader.cell(cell)
+    if not known.exists() or calibration.read(known)["settings"] != settings:
+      before = self._noted(cell)
+      if not before:
+        shutil.rmtree(folder, ignore_errors=True)
+      run = Run(
+        folder=folder,
+        steps=steps,
+        eval_period=math.ceil(steps / self.layout.study.looks),
+        seed=cell.seed,
+        pairs=self.layout.study.pairs,
+      )
+      seconds = self.commands.run(
+        self.layout.training(cell, run),
+        log=self.layout.log(cell.name),
+        core=core,
+      )
+      record = {
+        "cpu_seconds": before + seconds,
+        "gone_on_from": before,
+        "settings": settings,
+      }
+      artifacts.write_json(known, record)
+    return calibration.read(known)
+
+  def _noted(self, cell: Cell) -> float:
+    """Returns the CPU-seconds noted at the newest checkpoint, if any."""
+    path = self.layout.model(cell) / CPU_SECONDS
+    return max(calibration.read(path).values()) if path.exists() else 0.0
+
+  def _search(self, cell: Cell, core: int) -> float:
+    shutil.rmtree(self.layout.cell(cell) / "evaluation", ignore_errors=True)
+    log = self.layout.log(cell.name)
+    seconds = self.commands.run(
+      self.layout.retrieving(cell), log=log, core=core
+    )
+    self.commands.run(self.layout.evaluating(cell), log=log, core=core)
+    return seconds

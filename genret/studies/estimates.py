@@ -1,0 +1,109 @@
+"""What a cell will take, before there is a calibration to say it."""
+
+import dataclasses
+from pathlib import Path
+
+from genret.core.collection import Collection
+from genret.core.docid_table import DocidTable
+from genret.models import shapes
+from genret.stages.train import TrainConfig
+from genret.studies.calibration import Calibration, Cost
+from genret.studies.grid import Cell
+from genret.studies.layout import Layout
+
+FLOPS = 5e10  # a second, of a core of a present CPU in float32
+START = 60.0  # CPU-seconds of imports and compiling
+LOOK = 10.0  # CPU-seconds of a look at dev
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Estimate:
+  """What is expected of a cell.
+
+  Attributes:
+    parameters: Of its model; None where the docids are not known yet.
+    calibration: Guessed from operations; None where the collection is not
+      known yet.
+  """
+
+  parameters: int | None
+  calibration: Calibration | None
+
+
+def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
+  """Guesses the size of a cell's model, and what its steps take.
+
+  Of 6 operations for each parameter and token that it meets in training (2
+  in one direction, 4 in the other), those of parameters that are not looked
+  up; of a frozen encoder whose states are kept, none. Rows are packed with
+  examples of half the length that inputs may have.
+
+  Args:
+    layout: Of the study.
+    cell: Which.
+    config: Of its training.
+  """
+  documents = num_documents(layout, cell)
+  symbols, length = _symbols(layout, cell, documents)
+  if documents is None or symbols is None:
+    return Estimate(parameters=None, calibration=None)
+  model = dataclasses.replace(
+    config.model.plain, docid_vocab_size=symbols, docid_length=length
+  )
+  counts = shapes.count_by_part(shapes.abstract(model)["params"])
+  lengths = config.task_feature_lengths
+  encoder = 0 if config.cache_states else counts["encoder"]
+  read = encoder * lengths["inputs"]
+  written = (counts["decoder"] + counts["head"]) * lengths["targets"]
+  step = 6 * config.batch_size * (read + written) / FLOPS
+  cost = Cost(start=START, step=step, first_look=LOOK, look=LOOK)
+  return Estimate(
+    parameters=sum(counts.values()),
+    calibration=Calibration(
+      cost=cost, examples_a_step=_examples(config, length), documents=documents
+    ),
+  )
+
+
+def num_documents(layout: Layout, cell: Cell) -> int | None:
+  """Returns the documents of a cell's collection: counted, or as it says."""
+  root = layout.folder("prepare", cell.chosen)
+  if _stands(root):
+    return Collection.open(root).num_documents
+  return _said(layout, cell, "documents")
+
+
+def _symbols(
+  layout: Layout, cell: Cell, documents: int | None
+) -> tuple[int | None, int]:
+  """Returns the symbols of a cell's docids and their length."""
+  folder = layout.folder("docids", cell.chosen)
+  if _stands(folder):
+    table = DocidTable.load(folder)
+    return table.vocab_size, table.length
+  said = _said(layout, cell, "symbols")
+  if said is not None:
+    return said, 4
+  return (None if documents is None else documents + 2), 1
+
+
+def _said(layout: Layout, cell: Cell, name: str) -> int | None:
+  choices = layout.study.choices(cell.chosen)
+  found = [v for c in choices if (v := getattr(c, name)) is not None]
+  return found[-1] if found else None
+
+
+def _examples(config: TrainConfig, length: int) -> float:
+  """Guesses how many examples a batch holds."""
+  if not config.pack:
+    return float(config.batch_size)
+  lengths = config.task_feature_lengths
+  a_row = min(
+    2 * lengths["inputs"] / max(config.input_length, 1),
+    lengths["targets"] / length,
+  )
+  return config.batch_size * max(a_row, 1.0)
+
+
+def _stands(folder: Path) -> bool:
+  return (folder / "manifest.json").exists()

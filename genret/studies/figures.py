@@ -1,0 +1,118 @@
+"""What a cell is worth: its figures, read from the files of its commands."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genret.core import artifacts
+from genret.core.collection import Collection
+from genret.evaluation import splits
+from genret.models import shapes
+from genret.retrieval.model_folder import ModelSpec
+from genret.stages import evaluate, memorised
+from genret.studies import calibration
+from genret.studies.grid import Cell
+from genret.studies.layout import Layout
+
+PerQuery = Mapping[str, Mapping[str, float]]  # measure -> query -> value
+PARTS = ("all", "covered", "uncovered")
+"""Which test queries: covered ones have an answer with a training query."""
+
+
+def of_cell(layout: Layout, cell: Cell) -> dict[str, Any]:
+  """Returns what a trained and searched cell is worth.
+
+  Args:
+    layout: Of the study.
+    cell: Whose run is measured.
+  """
+  folder = layout.model(cell)
+  found = per_query(layout, cell)
+  parts = queries(layout, cell)
+  return {
+    "cell": dict(cell.chosen),
+    "seed": cell.seed,
+    "figures": {
+      part: means(found, parts[part]) for part in PARTS if parts[part]
+    },
+    "queries": {part: len(parts[part]) for part in PARTS},
+    "memorised": calibration.read(folder / memorised.FILE),
+    "dev": dev_curve(folder),
+    "parameters": parameters(folder),
+    "model": artifacts.identity(folder),
+  }
+
+
+def per_query(layout: Layout, cell: Cell) -> PerQuery:
+  """Reads the figures of each query of a cell."""
+  path = layout.cell(cell) / "evaluation" / evaluate.PER_QUERY
+  with open(path, encoding="utf-8", newline="") as file:
+    rows = list(csv.DictReader(file, delimiter="\t"))
+  return {
+    measure: {row["query-id"]: float(row[measure]) for row in rows}
+    for measure in layout.study.measures
+  }
+
+
+def queries(layout: Layout, cell: Cell) -> dict[str, tuple[str, ...]]:
+  """Parts the queries that a cell is judged on by PARTS."""
+  root = layout.folder("prepare", cell.chosen)
+  collection = Collection.open(root)
+  judged = collection.qrels(layout.study.split)
+  trained = collection.qrels("train") if "train" in collection.splits else {}
+  parts = splits.by_coverage(trained, judged)
+  return {
+    "all": tuple(judged),
+    "covered": parts.covered,
+    "uncovered": parts.uncovered,
+  }
+
+
+def means(found: PerQuery, wanted: Iterable[str]) -> dict[str, float]:
+  """Returns the mean of each measure over some queries.
+
+  >>> means({"R@1": {"a": 1.0, "b": 0.0, "c": 1.0}}, ["a", "b"])
+  {'R@1': 0.5}
+  """
+  wanted = list(wanted)
+  return {
+    measure: float(np.mean([values[query] for query in wanted]))
+    for measure, values in found.items()
+  }
+
+
+def dev_curve(folder: Path) -> list[dict[str, float]]:
+  """Returns what each look at dev found, and the loop's CPU-minutes by then."""
+  found = calibration.scalars(folder)
+  measures = [tag for tag in found if tag.startswith("dev/")]
+  steps = found[measures[0]] if measures else {}
+  return [
+    {
+      "step": step,
+      "loop_cpu_minutes": found["cpu_seconds"][step] / 60,
+      **{tag.removeprefix("dev/"): found[tag][step] for tag in measures},
+    }
+    for step in sorted(steps)
+  ]
+
+
+def rise(dev: Iterable[Mapping[str, float]], measure: str) -> float:
+  """Returns what the last third of the looks at dev added to the best before.
+
+  >>> rise([{"RR@10": 0.5}, {"RR@10": 0.75}, {"RR@10": 0.875}], "RR@10")
+  0.125
+  """
+  values = [look[measure] for look in dev if measure in look]
+  cut = max(1, len(values) - len(values) // 3)
+  if cut >= len(values):
+    return 0.0
+  return max(values[cut:]) - max(values[:cut])
+
+
+def parameters(folder: Path) -> int:
+  """Counts the parameters of the model in a folder."""
+  tree = shapes.abstract(ModelSpec.load(folder).model)["params"]
+  return sum(shapes.count_by_part(tree).values())

@@ -1,0 +1,225 @@
+"""Where a study keeps what, and the commands that make it."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from genret.core.errors import ConfigError, suggest
+from genret.studies.grid import FOLDERS, STATES, Cell, Study, placeholders
+
+RUN = "run.trec"
+RESULT = "result.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+  """A command whose result cells share.
+
+  Attributes:
+    name: For people, and of its log.
+    folder: What it makes.
+    arguments: Of genret.
+  """
+
+  name: str
+  folder: Path
+  arguments: tuple[str, ...]
+
+  @property
+  def record(self) -> Path:
+    """The file that says of which settings the folder is, once it stands."""
+    return self.folder.with_name(f"{self.folder.name}.json")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+  """How long a model is trained, and where it goes.
+
+  Attributes:
+    folder: The model folder.
+    steps: Of the optimizer.
+    eval_period: Steps between looks at dev.
+    seed: Of training.
+    log_every: Steps between entries of the event file, if not as usual.
+    pairs: Training pairs searched in the end.
+  """
+
+  folder: Path
+  steps: int
+  eval_period: int
+  seed: int
+  log_every: int | None = None
+  pairs: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layout:
+  """The folders of a study and its commands.
+
+  Attributes:
+    study: The grid.
+    workdir: Its folder.
+  """
+
+  study: Study
+  workdir: Path
+
+  def cell(self, cell: Cell) -> Path:
+    """Returns the folder of a cell."""
+    return self.workdir / "cells" / cell.name
+
+  def model(self, cell: Cell) -> Path:
+    """Returns the model folder of a cell."""
+    return self.cell(cell) / "model"
+
+  def result(self, cell: Cell) -> Path:
+    """Returns the file that a finished cell has."""
+    return self.cell(cell) / RESULT
+
+  def failure(self, cell: Cell) -> Path:
+    """Returns the file that a cell has whose last attempt failed."""
+    return self.cell(cell) / "failed.txt"
+
+  def calibration(self, cell: Cell) -> Path:
+    """Returns the folder of a calibration run; its record lies beside it."""
+    return self.workdir / "calibrations" / cell.setting
+
+  def log(self, name: str) -> Path:
+    """Returns the file that has what a command printed."""
+    return self.workdir / "logs" / f"{name.replace(' ', '-')}.log"
+
+  def states(self, chosen: Mapping[str, str]) -> Path:
+    """Returns the folder of states that cells of a collection share."""
+    return self.workdir / STATES / self._key("prepare", chosen)
+
+  def folder(self, command: str, chosen: Mapping[str, str]) -> Path:
+    """Returns the folder that a shared command makes for a cell."""
+    return self.workdir / "shared" / command / self._key(command, chosen)
+
+  def shared(self, cell: Cell) -> list[Task]:
+    """Lists the shared commands that a cell needs, in an order that works.
+
+    Baselines come last; nothing else reads them.
+    """
+    chosen, study = cell.chosen, self.study
+    named = {
+      name
+      for command in ("docids", "train", "retrieve")
+      for flag in study.flags(command, chosen)
+      for name in placeholders(flag)
+    }
+    wanted = {"prepare", "docids"}
+    given = study.values(chosen)
+    wanted |= {FOLDERS[name] for name in FOLDERS if name in named - set(given)}
+    if "generate" in wanted and study.flags("generator", chosen):
+      wanted.add("generator")
+    if study.flags("baselines", chosen):
+      wanted.add("baselines")
+      if any("{vectors}" in f for f in study.flags("baselines", chosen)):
+        wanted.add("embed")
+    order = ("prepare", "embed", "generator", "generate", "docids", "baselines")
+    return [self._task(name, chosen) for name in order if name in wanted]
+
+  def lack(self, cell: Cell) -> str | None:
+    """Says what a cell cannot be run without, or None."""
+    values = self.study.values(cell.chosen)
+    named = [
+      name
+      for command in ("prepare", "docids", "train", "retrieve")
+      for flag in self.study.flags(command, cell.chosen)
+      for name in placeholders(flag)
+    ]
+    missing = [n for n in named if n in values and values[n] is None]
+    return f"{{{missing[0]}}} is not set" if missing else None
+
+  def training(self, cell: Cell, run: Run) -> list[str]:
+    """Returns the arguments of genret that train a model of a cell."""
+    chosen = cell.chosen
+    log = [f"--gin.LoopConfig.log_every={run.log_every}"]
+    return [
+      "train",
+      *self._filled("train", chosen),
+      f"--collection={self.folder('prepare', chosen)}",
+      f"--docids={self.folder('docids', chosen)}",
+      f"--model_dir={run.folder}",
+      f"--train_steps={run.steps}",
+      f"--eval_period={run.eval_period}",
+      f"--seed={run.seed}",
+      *(log if run.log_every else []),
+      *(
+        [f"--gin.TrainConfig.memorised_pairs={run.pairs}"] if run.pairs else []
+      ),
+    ]
+
+  def retrieving(self, cell: Cell) -> list[str]:
+    """Returns the arguments that search the queries of a cell."""
+    return [
+      "retrieve",
+      *self._filled("retrieve", cell.chosen),
+      f"--model_dir={self.model(cell)}",
+      f"--collection={self.folder('prepare', cell.chosen)}",
+      f"--split={self.study.split}",
+      f"--gin.K={self.study.depth}",
+      f"--out={self.cell(cell) / RUN}",
+    ]
+
+  def evaluating(self, cell: Cell) -> list[str]:
+    """Returns the arguments that measure the run of a cell."""
+    return [
+      "evaluate",
+      f"--collection={self.folder('prepare', cell.chosen)}",
+      f"--runs=cell={self.cell(cell) / RUN}",
+      f"--out={self.cell(cell) / 'evaluation'}",
+      f"--split={self.study.split}",
+      f"--gin.MEASURES={tuple(self.study.measures)!r}",
+      "--gin.PER_QUERY=True",
+    ]
+
+  def _task(self, command: str, chosen: Mapping[str, str]) -> Task:
+    folder = self.folder(command, chosen)
+    arguments = [command, *self._filled(command, chosen)]
+    if command != "prepare":
+      arguments.append(f"--collection={self.folder('prepare', chosen)}")
+    if command == "generate" and self.study.flags("generator", chosen):
+      arguments.append(f"--generator={self.folder('generator', chosen)}")
+    return Task(
+      name=f"{command} {folder.name}",
+      folder=folder,
+      arguments=(*arguments, f"--out={folder}"),
+    )
+
+  def _key(self, command: str, chosen: Mapping[str, str]) -> str:
+    parts = [chosen[axis] for axis in self.study.matters(command)]
+    return "-".join(parts) or "all"
+
+  def _filled(self, command: str, chosen: Mapping[str, str]) -> list[str]:
+    """Returns the flags of a command with its placeholders filled."""
+    values = self._folders(chosen) | {
+      name: value
+      for name, value in self.study.values(chosen).items()
+      if value is not None
+    }
+    return [
+      _fill(flag, values, command) for flag in self.study.flags(command, chosen)
+    ]
+
+  def _folders(self, chosen: Mapping[str, str]) -> dict[str, str]:
+    found = {n: str(self.folder(c, chosen)) for n, c in FOLDERS.items()}
+    return {**found, STATES: str(self.states(chosen))}
+
+
+def _fill(flag: str, values: Mapping[str, str], command: str) -> str:
+  """Fills the placeholders of a flag.
+
+  >>> _fill("--gin_file=start/{model}_{docids}.gin", {
+  ...   "model": "scratch", "docids": "atomic"}, "train")
+  '--gin_file=start/scratch_atomic.gin'
+  """
+  for name in placeholders(flag):
+    if name not in values:
+      raise ConfigError(
+        f"{flag}, a flag of {command}, has a placeholder {name!r} that stands"
+        f" for nothing (a brace itself is written twice)."
+        f"{suggest(name, values)}"
+      )
+  return flag.format_map(dict(values))

@@ -1,0 +1,201 @@
+"""The tables of a study: markdown for people, CSV for programs."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from genret.core import artifacts
+from genret.studies import orders, rows
+from genret.studies.cells import Worker
+from genret.studies.grid import Cell
+from genret.studies.rows import RISING, Row
+
+MARKDOWN = "results.md"
+CSV = "results.csv"
+NOTES = """\
+In brackets the 95 % bootstrap interval over queries, of their means over
+seeds; after ± the standard deviation over seeds. Hits@1 is the share of
+training pairs whose document comes first, of the seed with least; below
+{memorised:g} a row is under-trained and takes no part in orders. dev rises:
+what the last third of looks at dev added to the best before, over {rising:g}
+being no plateau. A query is covered if one of its answers has a training
+query. > stands where p < {p:g} after Holm's correction over all steps, ≈
+elsewhere."""
+
+
+def write(worker: Worker, cells: Sequence[Cell]) -> str:
+  """Makes both files of the cells that have their figures.
+
+  Args:
+    worker: Of the study.
+    cells: All of its cells.
+
+  Returns:
+    The markdown.
+  """
+  done = [cell for cell in cells if worker.is_done(cell)]
+  found = rows.of_cells(worker, done)
+  beside = rows.baselines(worker, cells)
+  text = markdown(worker, cells, found=found, beside=beside)
+  workdir = worker.layout.workdir
+  if done or workdir.exists():
+    artifacts.write_text(workdir / MARKDOWN, text + "\n")
+    artifacts.write_text(workdir / CSV, as_csv(worker, [*beside, *found]))
+  return text
+
+
+def markdown(
+  worker: Worker,
+  cells: Sequence[Cell],
+  *,
+  found: Sequence[Row],
+  beside: Sequence[Row],
+) -> str:
+  """Returns tables by the first axis, orders, and what is missing."""
+  study = worker.layout.study
+  first = next(iter(study.axes))
+  parts = []
+  for name in study.axes[first]:
+    mine = [r for r in [*beside, *found] if r.chosen.get(first, name) == name]
+    if any(row.results for row in mine):
+      parts.append(f"## {name}\n\n{_tables(worker, mine)}")
+  if not parts:
+    parts.append("No cell has its figures yet.")
+  else:
+    parts += list(_orders(worker, found))
+    notes = NOTES.format(
+      memorised=study.memorised, rising=RISING, p=orders.SIGNIFICANT
+    )
+    parts.append(notes)
+  return "\n\n".join([*parts, *_missing(worker, cells)])
+
+
+def as_csv(worker: Worker, found: Sequence[Row]) -> str:
+  """Returns a line of numbers for each row, part and measure."""
+  study = worker.layout.study
+  file = io.StringIO()
+  lines = csv.writer(file, lineterminator="\n")
+  numbers = ("steps", "exposures", "parameters", "cpu_minutes")
+  lines.writerow(
+    [*study.axes, "baseline", "knows", "seeds", *numbers]
+    + ["memorised", "under_trained", "dev_rise", "queries", "num_queries"]
+    + ["measure", "mean", "low", "high", "spread"]
+  )
+  for row in found:
+    head = [*(row.chosen.get(axis, "") for axis in study.axes), row.name]
+    head += [row.knows, len(row.results), *map(row.mean, numbers)]
+    head += [row.hits, row.under_trained, row.rise(study.measures[0])]
+    for part in rows.parts_of([row]):
+      for measure in study.measures:
+        figure = row.figure(measure, part)
+        lines.writerow(
+          [*head, part, len(row.parts[part]), measure]
+          + [figure.interval.mean, figure.interval.low, figure.interval.high]
+          + [figure.spread]
+        )
+  return file.getvalue()
+
+
+def _tables(worker: Worker, mine: Sequence[Row]) -> str:
+  """Returns a table of all queries, and one of each part of them."""
+  study = worker.layout.study
+  found = []
+  for part in rows.parts_of(mine):
+    count = len(mine[0].parts[part])
+    how = _training if part == "all" else _names
+    head = [*how(worker, None), *study.measures]
+    lines = [
+      [
+        *how(worker, row),
+        *(str(row.figure(measure, part) or "") for measure in study.measures),
+      ]
+      for row in mine
+    ]
+    found.append(f"{part} test queries: {count:,}\n\n{_table(head, lines)}")
+  return "\n\n".join(found)
+
+
+def _names(worker: Worker, row: Row | None) -> list[str]:
+  """Returns the first columns: those of a head, or of a row."""
+  others = list(worker.layout.study.axes)[1:]
+  if row is None:
+    return others
+  if row.name:
+    return [row.name, *[""] * (len(others) - 1)]
+  return [row.chosen[axis] for axis in others]
+
+
+def _training(worker: Worker, row: Row | None) -> list[str]:
+  """Returns the names, and what training was and came to."""
+  names = _names(worker, row)
+  if row is None:
+    return [
+      *names,
+      "knows beforehand",
+      "parameters",
+      "CPU-minutes",
+      "seeds",
+    ] + [
+      "exposures",
+      "Hits@1",
+      "dev rises",
+    ]
+  if not row.results:
+    return names + [""] * 7
+  rise = row.rise(worker.layout.study.measures[0])
+  return [
+    *names,
+    row.knows,
+    f"{row.mean('parameters'):,.0f}",
+    f"{row.mean('cpu_minutes'):.1f}",
+    str(len(row.results)),
+    f"{row.mean('exposures'):.0f}",
+    f"{row.hits:.3f}" + (", under-trained" if row.under_trained else ""),
+    f"{'yes' if rise > RISING else 'no'}, {rise:+.3f}",
+  ]
+
+
+def _orders(worker: Worker, found: Sequence[Row]) -> Iterator[str]:
+  study = worker.layout.study
+  ranked = orders.orders(found, axis=study.compared, measure=study.measures[0])
+  lines = "\n".join(f"* {one}" for one in ranked)
+  yield f"## Orders of {study.compared} by {study.measures[0]}\n\n{lines}"
+
+
+def _missing(worker: Worker, cells: Sequence[Cell]) -> Iterator[str]:
+  """Yields lists of the cells that have no figures."""
+  layout = worker.layout
+  failed, left, other, waiting = [], [], [], []
+  for cell in cells:
+    if worker.is_done(cell):
+      continue
+    if layout.failure(cell).exists():
+      why = layout.failure(cell).read_text("utf-8").strip()
+      failed.append(f"* {cell.name}: {why}")
+    elif (lack := layout.lack(cell)) is not None:
+      left.append(f"* {cell.name}: {lack}")
+    elif layout.result(cell).exists():
+      other.append(f"* {cell.name}")
+    else:
+      waiting.append(cell.name)
+  for title, lines in (
+    ("Failed", failed),
+    ("Left out", left),
+    ("Done with other settings; remove their folders to run them", other),
+  ):
+    if lines:
+      yield "\n".join([f"## {title}", "", *lines])
+  if waiting:
+    yield f"{len(waiting)} cells wait."
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+  """Lays out a table of markdown.
+
+  >>> print(_table(["a", "b"], [["1", "2"]]))
+  | a | b |
+  | --- | --- |
+  | 1 | 2 |
+  """
+  found = [head, ["---"] * len(head), *lines]
+  return "\n".join(f"| {' | '.join(line)} |" for line in found)

@@ -1,0 +1,82 @@
+"""What a worker knows of the parts of a study."""
+
+import dataclasses
+import json
+
+import pytest
+
+from genret.core import artifacts
+from genret.core.errors import ConfigError
+from genret.studies.calibration import Calibration, Cost
+
+KNOWN = Calibration(
+  cost=Cost(start=1.0, step=0.5, first_look=2.0, look=1.0),
+  examples_a_step=4.0,
+  documents=4,
+)
+
+
+def calibrate(worker, cell):
+  record = {
+    "settings": worker.reader.setting(cell),
+    **dataclasses.asdict(KNOWN),
+  }
+  path = worker.layout.calibration(cell).with_suffix(".json")
+  artifacts.write_json(path, record)
+  return path
+
+
+def test_a_shared_result_stands_with_its_record_of_these_settings(
+  worker, prepared, cell_of
+):
+  task = worker.layout.shared(cell_of())[0]
+  assert task.folder == prepared and not worker.is_shared(task)
+  artifacts.write_json(task.record, {"settings": worker.reader.task(task)})
+  assert worker.is_shared(task)
+  worker.share(task, core=0)  # does nothing: there is no collection `toy`
+  other = dataclasses.replace(task, arguments=("prepare", "--source=b"))
+  assert not worker.is_shared(other)
+  task.folder.rename(task.folder.with_name("away"))
+  assert not worker.is_shared(task)
+
+
+def test_a_calibration_serves_all_seeds_of_its_settings(worker, cell_of):
+  path = calibrate(worker, cell_of())
+  assert worker.calibrate(cell_of(seed=1), core=0) == KNOWN
+  assert worker.calibrated(cell_of("d2q")) is None
+  path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": "x"}))
+  assert worker.calibrated(cell_of()) is None
+
+
+def test_a_cell_is_done_with_its_result_of_these_settings(
+  worker, finish, cell_of
+):
+  cell = cell_of()
+  assert not worker.is_done(cell)
+  finish(cell, [1, 1, 1, 1])
+  assert worker.is_done(cell)
+  assert not worker.is_done(dataclasses.replace(cell, exposures=7.0))
+
+
+def test_checkpoints_of_finished_cells_go_unless_they_are_kept(worker, cell_of):
+  folder = worker.layout.model(cell_of()) / "checkpoints"
+  (folder / "3").mkdir(parents=True)
+  dataclasses.replace(worker, keep_models=True).tidy(cell_of())
+  assert folder.exists()
+  worker.tidy(cell_of())
+  assert not folder.exists() and folder.parent.exists()
+
+
+def test_a_budget_too_small_for_a_run_is_refused(worker, cell_of):
+  calibrate(worker, cell_of())
+  small = dataclasses.replace(cell_of(), exposures=1.0)
+  with pytest.raises(ConfigError, match="its budget is 1 steps, and a run"):
+    worker.run(small, core=0)
+
+
+def test_time_before_a_kill_counts(worker, cell_of):
+  assert worker._noted(cell_of()) == 0
+  artifacts.write_json(
+    worker.layout.model(cell_of()) / "cpu_seconds.json", {"9": 2.5, "18": 5.5}
+  )
+  assert worker._noted(cell_of()) == 5.5

@@ -1,0 +1,62 @@
+"""Figures of a cell, from the files that its commands wrote."""
+
+import dataclasses
+
+import pytest
+
+from genret.models.t5 import T5Config
+from genret.retrieval.model_folder import ModelSpec
+from genret.studies import figures
+
+
+def test_queries_are_parted_by_coverage(layout, prepared, cell_of):
+  parts = figures.queries(layout, cell_of())
+  assert parts["all"] == ("test-cat", "test-dog", "test-ship", "test-river")
+  assert parts["covered"] == ("test-cat", "test-dog", "test-ship")
+  assert parts["uncovered"] == ("test-river",)
+
+
+def test_figures_of_each_query_are_read(layout, finish, cell_of):
+  finish(cell_of(), [1, 2, 4, 1])
+  found = figures.per_query(layout, cell_of())
+  assert list(found) == ["RR@10", "R@1", "R@10"]
+  assert found["RR@10"]["test-ship"] == 0.25
+  parts = figures.queries(layout, cell_of())
+  assert figures.means(found, parts["covered"])["R@1"] == pytest.approx(1 / 3)
+  assert figures.means(found, parts["uncovered"])["R@1"] == 1
+
+
+@pytest.mark.parametrize(
+  ("values", "rise"),
+  [([], 0), ([0.5], 0), ([0.5, 0.75], 0), ([0.5, 0.25, 0.25, 0.625], 0.125)],
+)
+def test_a_rise_is_that_of_the_last_third(values, rise):
+  assert figures.rise([{"R@1": v} for v in values], "R@1") == rise
+
+
+def test_parameters_are_counted_of_the_whole_model(tmp_path):
+  model = T5Config(
+    emb_dim=8,
+    num_heads=1,
+    head_dim=8,
+    mlp_dim=8,
+    num_encoder_layers=1,
+    num_decoder_layers=1,
+    docid_vocab_size=10,
+    docid_length=1,
+  )
+  spec = ModelSpec(
+    model=model,
+    num_symbols=10,
+    scheme="atomic",
+    docids="0",
+    input_length=8,
+    scoring="raw",
+    dev_measure=None,
+  )
+  spec.save(tmp_path)
+  wider = dataclasses.replace(model, mlp_dim=9)
+  dataclasses.replace(spec, model=wider).save(tmp_path / "wider")
+  # Two gated feed-forward layers of three kernels, 8 numbers more in each.
+  more = figures.parameters(tmp_path / "wider") - figures.parameters(tmp_path)
+  assert more == 2 * 3 * 8

@@ -1,0 +1,125 @@
+"""Folders of a study, and the commands that fill them."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from genret.core.errors import ConfigError
+from genret.studies.grid import Choice
+from genret.studies.layout import Layout, Run
+
+RUN = Run(folder=Path("m"), steps=30, eval_period=3, seed=1)
+
+
+def test_what_is_shared_is_made_once_and_in_order(layout, cell_of):
+  shared = layout.workdir / "shared"
+  semantic = layout.shared(cell_of(docids="semantic"))
+  assert [task.name for task in semantic] == [
+    "prepare toy",
+    "embed toy",
+    "docids toy-semantic",
+  ]
+  assert semantic[-1].arguments == (
+    "docids",
+    f"--embeddings={shared}/embed/toy",
+    f"--collection={shared}/prepare/toy",
+    f"--out={shared}/docids/toy-semantic",
+  )
+  assert semantic[0].arguments == (
+    "prepare",
+    "--source=toy",
+    f"--out={shared}/prepare/toy",
+  )
+  d2q = layout.shared(cell_of("d2q", seed=1))
+  assert [task.name for task in d2q] == ["prepare toy", "docids toy-atomic"]
+
+
+def test_queries_are_generated_where_no_value_names_them(with_axis, tmp_path):
+  generated = with_axis(
+    "inputs",
+    d2q=Choice(
+      flags={
+        "generator": ("--folds=5",),
+        "generate": ("--num_queries=3",),
+        "train": ("--gin.QUERIES={queries}",),
+      }
+    ),
+  )
+  layout = Layout(study=generated, workdir=tmp_path)
+  cell = generated.cells()[0]
+  tasks = {task.name: task for task in layout.shared(cell)}
+  assert list(tasks) == [
+    "prepare toy",
+    "generator toy-d2q",
+    "generate toy-d2q",
+    "docids toy-atomic",
+  ]
+  shared = tmp_path / "shared"
+  made = f"{shared}/generate/toy-d2q"
+  assert tasks["generate toy-d2q"].arguments[2:] == (
+    f"--collection={shared}/prepare/toy",
+    f"--generator={shared}/generator/toy-d2q",
+    f"--out={made}",
+  )
+  assert f"--gin.QUERIES={made}" in layout.training(cell, RUN)
+
+
+def test_training_has_the_flags_of_all_axes_and_what_a_run_adds(
+  layout, cell_of
+):
+  shared = layout.workdir / "shared"
+  assert layout.training(cell_of(), RUN) == [
+    "train",
+    "--gin_file=x_atomic.gin",
+    f"--embeddings={shared}/embed/toy",
+    f"--collection={shared}/prepare/toy",
+    f"--docids={shared}/docids/toy-atomic",
+    "--model_dir=m",
+    "--train_steps=30",
+    "--eval_period=3",
+    "--seed=1",
+  ]
+  more = dataclasses.replace(RUN, log_every=1, pairs=20)
+  assert layout.training(cell_of(), more)[-2:] == [
+    "--gin.LoopConfig.log_every=1",
+    "--gin.TrainConfig.memorised_pairs=20",
+  ]
+
+
+def test_states_are_shared_by_the_cells_of_a_collection(with_axis, tmp_path):
+  cached = with_axis(
+    "inputs", a=Choice(flags={"train": ("--states={states}",)})
+  )
+  layout = Layout(study=cached, workdir=tmp_path)
+  found = {
+    cell.chosen["collection"]: layout.training(cell, RUN)[1]
+    for cell in cached.cells()
+  }
+  assert found == {
+    "toy": f"--states={tmp_path}/states/toy",
+    "other": f"--states={tmp_path}/states/other",
+  }
+
+
+def test_a_cell_without_a_value_says_what_it_lacks(
+  study, layout, with_axis, tmp_path
+):
+  assert all(layout.lack(cell) is None for cell in study.cells())
+  lacking = with_axis(
+    "inputs",
+    d2q=Choice(
+      flags={"train": ("--gin.QUERIES={queries}",)}, values={"queries": None}
+    ),
+    labelled=Choice(),
+  )
+  layout = Layout(study=lacking, workdir=tmp_path)
+  found = {c.chosen["inputs"]: layout.lack(c) for c in lacking.cells()}
+  assert found == {"d2q": "{queries} is not set", "labelled": None}
+
+
+def test_a_placeholder_that_stands_for_nothing_is_refused(with_axis, tmp_path):
+  wrong = with_axis("inputs", a=Choice(flags={"train": ("--x={docid}",)}))
+  layout = Layout(study=wrong, workdir=tmp_path)
+  with pytest.raises(ConfigError, match="'docid' that.*Did you mean 'docids'"):
+    layout.training(wrong.cells()[0], RUN)
