@@ -1,5 +1,7 @@
 """What one query costs: the products of the search, traced step by step."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -26,31 +28,42 @@ def query_flops(
 
   Returns:
     Operations by "encoder", "decoder" (its keys and values of the query, and
-    its steps) and "head".
+    its steps, with those of a prefix-aware head's adaptor) and "head". Of a
+    prefix-aware head each position counts the symbols of its own level.
   """
   params = shapes.abstract(config)["params"]
   stepper = jax.eval_shape(lambda tree: T5Stepper.create(tree, config), params)
   inputs = jax.ShapeDtypeStruct((1, input_length), jnp.int32)
   encoded = jax.eval_shape(T5Stepper.encode, stepper, inputs)
   cache = jax.eval_shape(T5Stepper.start, stepper, encoded)
-  t = jax.ShapeDtypeStruct((), jnp.int32)
+  traced = jax.ShapeDtypeStruct((), jnp.int32)
 
-  def position(slots: int) -> tuple[int, int]:
+  def position(slots: int, level: int | None) -> tuple[int, int]:
     """Counts the decoder's and the head's share of a position."""
     places = jax.ShapeDtypeStruct((1, slots), jnp.int32)
     symbols = jax.ShapeDtypeStruct((1, slots, 1), jnp.int32)
-    step = (stepper, cache, places, symbols, t)
+    step = (stepper, cache, places, symbols, traced)
     hidden, _ = jax.eval_shape(T5Stepper.step, *step)
-    return flops(T5Stepper.step, *step), flops(
-      T5Stepper.logits, stepper, hidden, t
-    )
+    head = functools.partial(T5Stepper.logits, t=level)
+    return flops(T5Stepper.step, *step), flops(head, stepper, hidden)
 
-  following = config.docid_length - 1
-  counts = [(1, 1), (following, num_beams)] if following else [(1, 1)]
-  visits = [(times, *position(slots)) for times, slots in counts]
+  visits = [
+    (times, *position(*place)) for times, *place in _places(config, num_beams)
+  ]
   return {
     "encoder": flops(T5Stepper.encode, stepper, inputs),
     "decoder": flops(T5Stepper.start, stepper, encoded)
     + sum(times * decoder for times, decoder, _ in visits),
     "head": sum(times * head for times, _, head in visits),
   }
+
+
+def _places(
+  config: T5Config, num_beams: int
+) -> list[tuple[int, int, int | None]]:
+  """Returns how often a position is alike, its slots, and its level."""
+  following = config.docid_length - 1
+  if config.pawa is not None:
+    levels = range(1, config.docid_length)
+    return [(1, 1, 0), *((1, num_beams, level) for level in levels)]
+  return [(1, 1, None), *([(following, num_beams, None)] if following else [])]

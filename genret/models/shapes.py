@@ -11,6 +11,8 @@ from genret.models.sizes import T5Config
 from genret.models.t5 import T5
 
 PARTS = ("text embedding", "encoder", "decoder", "docid embedding", "head")
+PREFIX_AWARE = ("prefix adaptor", "prefix-aware head")
+"""Parts that only a model with `T5Config.pawa` has."""
 
 
 def abstract(config: T5Config) -> dict[str, Any]:
@@ -35,18 +37,23 @@ def part_of(path: str) -> str:
   'head'
   >>> part_of("decoder/layers_0/mlp/wo/kernel")
   'decoder'
+  >>> part_of("decoder/pawa/level_0/kernel")
+  'prefix-aware head'
 
   Args:
     path: of a parameter, its names joined by slashes.
 
   Returns:
-    One of PARTS.
+    One of PARTS or PREFIX_AWARE.
   """
   owned = {
     "token_embedder": "text embedding",
     "encoder/lexical": "text embedding",
     "decoder/docid_embedder": "docid embedding",
     "decoder/logits_dense": "head",
+    "decoder/pawa/level_": PREFIX_AWARE[1],
+    "decoder/pawa/end": PREFIX_AWARE[1],
+    "decoder/pawa": PREFIX_AWARE[0],
   }
   found = (part for start, part in owned.items() if path.startswith(start))
   return next(found, path.split("/")[0])
@@ -55,11 +62,13 @@ def part_of(path: str) -> str:
 def count_by_part(params: Mapping[str, Any]) -> dict[str, int]:
   """Counts the parameters of each part, in the order of PARTS.
 
+  Those of PREFIX_AWARE follow where there are any.
+
   Args:
     params: a parameter tree, abstract or not.
   """
-  counts = dict.fromkeys(PARTS, 0)
+  counts = dict.fromkeys((*PARTS, *PREFIX_AWARE), 0)
   for path, leaf in jax.tree_util.tree_leaves_with_path(params):
     name = jax.tree_util.keystr(path, simple=True, separator="/")
     counts[part_of(name)] += leaf.size
-  return counts
+  return {k: n for k, n in counts.items() if n or k in PARTS}

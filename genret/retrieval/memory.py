@@ -1,6 +1,7 @@
 """Bytes that a search takes on a device, counted before there is one."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from genret.core.docid_table import FIRST_SYMBOL
 from genret.core.errors import ConfigError
 from genret.decoding import atomic, device_trie
 from genret.decoding.top_k import BLOCK
+from genret.models import pawa
 from genret.models.sizes import T5Config
 
 FLOAT32 = INT32 = 4
@@ -25,13 +27,18 @@ class DocidShape:
     length: T, EOS counted; 1 is atomic.
     vocab_size: V, symbols of an own vocabulary, pad and EOS included. None:
       of atomic docids as many as documents, and the two; else docids are text.
+    level_sizes: of docids whose positions have symbols of their own, how many
+      each has; V is then their sum and the two.
   """
 
   num_documents: int
   length: int
   vocab_size: int | None = None
+  level_sizes: tuple[int, ...] | None = None
 
   def __post_init__(self):
+    if self.level_sizes is not None:
+      self._check_levels()
     if self.num_documents < 1 or self.length < 1:
       raise ConfigError(
         f"{self.num_documents} documents with docids of {self.length} symbols;"
@@ -45,6 +52,30 @@ class DocidShape:
         f" is {self.vocab_size:,}. Give longer docids or more symbols."
       )
 
+  def _check_levels(self) -> None:
+    sizes, total = tuple(self.level_sizes), FIRST_SYMBOL + sum(self.level_sizes)
+    if len(sizes) != self.length or self.vocab_size not in (None, total):
+      raise ConfigError(
+        f"level_sizes {sizes} are of docids of {len(sizes)} symbols out of"
+        f" {total:,}; length is {self.length} and vocab_size"
+        f" {self.vocab_size}. Give one size a position, and no vocab_size."
+      )
+    if self.num_documents > math.prod(sizes):
+      raise ConfigError(
+        f"level_sizes {sizes} make {math.prod(sizes):,} docids, and there are"
+        f" {self.num_documents:,} documents. Give longer docids or"
+        " more symbols."
+      )
+    object.__setattr__(self, "level_sizes", sizes)
+    object.__setattr__(self, "vocab_size", total)
+
+  @property
+  def level_starts(self) -> tuple[int, ...] | None:
+    """First symbol of each level; None where levels share symbols."""
+    if self.level_sizes is None:
+      return None
+    return tuple(np.cumsum([FIRST_SYMBOL, *self.level_sizes[:-1]]).tolist())
+
   @property
   def symbols(self) -> int | None:
     """V of an own vocabulary; None for docids of text."""
@@ -55,7 +86,10 @@ class DocidShape:
   def model(self, config: T5Config) -> T5Config:
     """Returns the model that writes such docids."""
     return dataclasses.replace(
-      config, docid_vocab_size=self.symbols, docid_length=self.length
+      config,
+      docid_vocab_size=self.symbols,
+      docid_length=self.length,
+      level_starts=self.level_starts,
     )
 
 
@@ -108,7 +142,8 @@ def search_bytes(
   Returns:
     Bytes of "query keys and values" (the cross-attention's cache), "beam
     keys and values" (the decoder's own, twice while they follow their beams),
-    "encoder at work" and "logits".
+    "encoder at work" and "logits"; with a prefix-aware head also "prefix keys
+    and values" (the adaptor's own) and "prefix-aware head".
   """
   size = jnp.dtype(config.dtype).itemsize
   heads = _divided(config.num_heads, ways)
@@ -123,11 +158,27 @@ def search_bytes(
   columns = _divided(config.head_width, ways)
   if config.docid_length == 1:
     columns = min(atomic.CHUNK, columns)
-  return {
+  counts = {
     "query keys and values": keys_values * input_length,
     "beam keys and values": 2 * keys_values * slots * config.docid_length,
     "encoder at work": queries * input_length * layer,
     "logits": 2 * FLOAT32 * queries * slots * columns,
+  }
+  if config.pawa is None:
+    return counts
+  return counts | _prefix_aware(config, slots=queries * slots, ways=ways)
+
+
+def _prefix_aware(config: T5Config, *, slots: int, ways: int) -> dict[str, int]:
+  """Counts what the adaptor keeps, twice as beams do, and the head's work."""
+  size, shape = jnp.dtype(config.dtype).itemsize, config.adaptor
+  joined = _divided(shape.num_heads, ways) * shape.head_dim
+  keys_values = 2 * shape.num_decoder_layers * joined * size
+  wide, most = _divided(config.emb_dim, ways), max(config.level_sizes)
+  together = pawa.at_a_time(slots * config.emb_dim, most)
+  return {
+    "prefix keys and values": 2 * keys_values * slots * config.docid_length,
+    "prefix-aware head": FLOAT32 * slots * wide * together,
   }
 
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
+from genret.models import pawa
 from genret.models.sizes import T5Config
 from genret.training import partitioning
 from genret.training.chunked import Chunked
@@ -175,6 +176,8 @@ def activation_bytes(
     makes again, and its weights put together), "copy of layers" (that a scan
     goes over) and "head at work".
   """
+  if loss.consistency:  # Two passes, both kept.
+    rows = dataclasses.replace(rows, count=2 * rows.count)
   ways = weights.sizes["model"]
   encoder = _encoder_layer(config, rows, ways)
   decoder = _decoder_layer(config, rows, ways)
@@ -182,6 +185,7 @@ def activation_bytes(
     config.num_encoder_layers * encoder[config.remat]
     + config.num_decoder_layers * decoder[config.remat]
     + _outside_layers(config, rows, ways)
+    + _adaptor(config, rows, ways)
   )
   again = max(encoder["none"], decoder["none"]) * (config.remat != "none")
   held, widest = weights.layer_elements
@@ -227,6 +231,16 @@ def _decoder_layer(config: T5Config, rows: Rows, ways: int) -> dict[str, int]:
     how: rows.count * (length * n + (how != "full") * cross)
     for how, n in every.items()
   }
+
+
+def _adaptor(config: T5Config, rows: Rows, ways: int) -> int:
+  """Counts what a prefix-aware head's adaptor keeps, and its last norm."""
+  if config.pawa is None:
+    return 0
+  targets = dataclasses.replace(rows, input_length=rows.target_length)
+  layer = _encoder_layer(config.adaptor, targets, ways)[config.remat]
+  positions = rows.count * rows.target_length
+  return config.pawa.num_layers * layer + positions * _norm(config)
 
 
 def _outside_layers(config: T5Config, rows: Rows, ways: int) -> int:
@@ -276,6 +290,8 @@ def _head(
     kernel = 2 * config.emb_dim * width
   elif weights.mesh.fully_sharded:
     kernel = config.emb_dim * width  # put together whole
+  if config.pawa is not None:  # of one product and of its gradient
+    kernel += 2 * max(pawa.ALIVE, symbols * config.emb_dim)
   return FLOAT32 * (3 * symbols * width + kernel)
 
 

@@ -8,6 +8,7 @@ mesh divides divided, and what it does not, not. Nothing is run or allocated.
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import pickle
@@ -20,7 +21,7 @@ import jax
 
 import genret
 from genret.core.errors import ConfigError
-from genret.models.sizes import T5Config
+from genret.models.sizes import PawaConfig, T5Config
 from genret.training import abstract_step, memory, partitioning
 from genret.training.chunked import Chunked
 from genret.training.fitting import Split, Step
@@ -94,6 +95,7 @@ def twin(step: Step, split: Split) -> Step:
   config, ways = step.config, sizes["model"]
   depth = sizes["data"] if split.mesh.fully_sharded else 1
   own = config.docid_vocab_size is not None
+  adapts = config.pawa is not None  # its matrices are split by rows
   symbols = _like(config.num_symbols, ways)
   how = step.loss.head_for(config.head_width)
   optimizer = dataclasses.replace(step.optimizer, multipliers={})
@@ -101,7 +103,7 @@ def twin(step: Step, split: Split) -> Step:
     optimizer = dataclasses.replace(optimizer, min_dim_size_to_factor=2)
   small = T5Config(
     vocab_size=_like(config.vocab_size, ways) if own else symbols,
-    emb_dim=_like(config.emb_dim, depth),
+    emb_dim=_like(config.emb_dim, depth, ways if adapts else 1),
     num_heads=_like(config.num_heads, ways),
     head_dim=_head_dim(config, ways),
     mlp_dim=_like(config.mlp_dim, ways),
@@ -113,6 +115,8 @@ def twin(step: Step, split: Split) -> Step:
     docid_length=min(config.docid_length or 2, 2),
     head_multiple=_head_multiple(config.head_width, symbols, ways),
     scan_layers=config.scan_layers,
+    pawa=_adaptor(config, ways) if adapts else None,
+    level_starts=(2, 3) if adapts else None,
   )
   return Step(
     config=small,
@@ -152,10 +156,32 @@ def compile_here(step: Step, split: Split) -> Compiled:
   )
 
 
-def _like(size: int, ways: int) -> int:
-  """Returns a small size that is divided, or not, as a large one is."""
-  small = ways * -(-4 // ways)
-  return small if size % ways == 0 else small + 1
+def _like(size: int, *ways: int) -> int:
+  """Returns a small size that is divided, or not, as a large one is.
+
+  >>> _like(768, 8), _like(768, 8, 5)
+  (8, 8)
+
+  Args:
+    size: the large one.
+    *ways: what divides it or not.
+  """
+  wanted = [size % n == 0 for n in ways]
+  return next(
+    small
+    for small in itertools.count(4)
+    if [small % n == 0 for n in ways] == wanted
+  )
+
+
+def _adaptor(config: T5Config, ways: int) -> PawaConfig:
+  """Returns an adaptor that is split as the one that is planned."""
+  shape = config.adaptor
+  return PawaConfig(
+    num_layers=min(shape.num_decoder_layers, 2),
+    num_heads=_like(shape.num_heads, ways),
+    mlp_dim=_like(shape.mlp_dim, ways),
+  )
 
 
 def _head_dim(config: T5Config, ways: int) -> int:

@@ -11,7 +11,7 @@ from genret.decoding.trie import Trie
 from genret.models import shapes
 from genret.models.flops import flops
 from genret.models.query_flops import query_flops
-from genret.models.sizes import T5Config
+from genret.models.sizes import PawaConfig, T5Config
 from genret.models.stepper import T5Stepper
 
 D, H, DH, F, V, R = 16, 2, 8, 32, 128, 32
@@ -75,3 +75,23 @@ def test_equals_the_products_of_the_search_where_no_beam_ends_early():
   inputs = jax.ShapeDtypeStruct((1, 10), jnp.int32)
   found = query_flops(config, input_length=10, num_beams=4)
   assert flops(search, stepper, inputs) == sum(found.values())
+
+
+def test_a_prefix_aware_head_counts_each_levels_symbols():
+  config = dataclasses.replace(
+    CONFIG, level_starts=(2, 12, 20), pawa=PawaConfig(num_layers=2, mlp_dim=24)
+  )
+  plain = query_flops(
+    dataclasses.replace(config, pawa=None), input_length=10, num_beams=5
+  )
+  found = query_flops(config, input_length=10, num_beams=5)
+  assert found["encoder"] == plain["encoder"]
+  slots, sizes = [1, 5, 5], [10, 8, V - 20]
+  # The plain products of a level, what moves a, and the product with h.
+  head = sum(
+    n * (k + 1) * (2 * D + D * D) for n, k in zip(slots, sizes, strict=True)
+  )
+  assert found["head"] == 2 * head
+  layer = 4 * D * J + 3 * D * 24
+  adaptor = sum(n * 2 * (layer + 2 * 3 * J) + H * R * 9 for n in slots)
+  assert found["decoder"] - plain["decoder"] == 2 * adaptor

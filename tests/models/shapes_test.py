@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from genret.models import shapes
-from genret.models.sizes import SIZES, T5Config
+from genret.models.sizes import SIZES, PawaConfig, T5Config
 
 # As counted in the released T5.1.1 checkpoints: Keras Hub's presets
 # (small, base, xl, xxl) and Hugging Face's safetensors (xl). Of large,
@@ -85,3 +85,21 @@ def test_parts_of_a_sentence_encoder_by_hand(encoded_config):
   layer = 4 * (12 * 12 + 12) + 2 * 12 * 20 + 20 + 12 + 4 * 12
   assert found["encoder"] == 2 * layer + (40 + 10 + 2 + 2) * 12
   assert found["text embedding"] == 40 * 4
+
+
+def test_parts_of_a_prefix_aware_head_by_hand():
+  config = dataclasses.replace(
+    SIZES["small"],
+    docid_vocab_size=112,
+    docid_length=2,
+    level_starts=(2, 12),
+    pawa=PawaConfig(),
+  )
+  found = counts(config)
+  attention, mlp, norm = 4 * 512 * 384, 3 * 512 * 1024, 512
+  assert found["prefix-aware head"] == 512 * 512 * 111  # all but the pad
+  assert found["prefix adaptor"] == (
+    4 * (attention + mlp + 2 * norm) + norm + 6 * 32 + 512
+  )
+  plain = counts(dataclasses.replace(config, pawa=None))
+  assert {k: found[k] for k in plain} == plain

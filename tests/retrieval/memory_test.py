@@ -1,5 +1,7 @@
 """Bytes of a search, against the arrays of real ones."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from genret.decoding.atomic import AtomicIndex
 from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.trie import Trie
 from genret.models import shapes
+from genret.models.sizes import PawaConfig
 from genret.models.stepper import T5Stepper
 from genret.models.t5 import T5Config
 from genret.retrieval import memory
@@ -103,3 +106,27 @@ def test_symbols_too_few_for_the_documents_are_refused():
     DocidShape(num_documents=1001, length=3, vocab_size=12)
   with pytest.raises(ConfigError, match="both must be 1 or more"):
     DocidShape(num_documents=0, length=1)
+
+
+def test_docids_of_levels_bring_their_symbols():
+  docids = DocidShape(num_documents=900, length=3, level_sizes=[10, 10, 20])
+  assert docids.symbols == 42 and docids.level_starts == (2, 12, 22)
+  model = docids.model(dataclasses.replace(CONFIG, pawa=PawaConfig()))
+  assert model.level_sizes == (10, 10, 20)
+  with pytest.raises(ConfigError, match="one size a position"):
+    DocidShape(num_documents=9, length=2, level_sizes=(10, 10, 20))
+  with pytest.raises(ConfigError, match="make 2,000 docids"):
+    DocidShape(num_documents=2001, length=3, level_sizes=(10, 10, 20))
+
+
+def test_the_cache_of_an_adaptor_is_counted():
+  pawa = PawaConfig(num_layers=2, num_heads=2)
+  docids = DocidShape(num_documents=9, length=3, level_sizes=(10, 10, 20))
+  config = docids.model(dataclasses.replace(CONFIG, pawa=pawa))
+  sizes = {"queries": 5, "input_length": 7, "num_beams": 6}
+  found = memory.search_bytes(config, **sizes)
+  plain = memory.search_bytes(dataclasses.replace(config, pawa=None), **sizes)
+  assert {name: found[name] for name in plain} == plain
+  # 2 layers' keys and values, twice, of 2 heads of 8 in bfloat16.
+  assert found["prefix keys and values"] == 2 * 2 * 2 * 5 * 6 * 3 * 2 * 8 * 2
+  assert found["prefix-aware head"] == 4 * 5 * 6 * 32 * 20

@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from genret.core.errors import ConfigError
-from genret.models.sizes import SIZES
+from genret.models.sizes import SIZES, PawaConfig
 from genret.training import virtual
 from genret.training.chunked import Chunked
 from genret.training.fitting import Split, Step
@@ -29,6 +29,12 @@ STEP = Step(
   input_length=128,
   target_length=4,
 )
+PREFIX_AWARE = {
+  "docid_vocab_size": 112,
+  "docid_length": 2,
+  "level_starts": (2, 12),
+  "pawa": PawaConfig(num_heads=8),
+}
 
 
 def test_a_twin_is_divided_as_the_real_one_is():
@@ -72,6 +78,8 @@ def _split(step, split):
     ({"docid_vocab_size": 1027, "docid_length": 1}, 2),
     ({"vocab_size": 1001}, 2),
     ({"vocab_size": 1001}, 3),
+    (PREFIX_AWARE, 2),
+    (PREFIX_AWARE, 3),  # which divides neither 512 nor 8
   ],
 )
 @pytest.mark.parametrize("fully_sharded", [False, True])
