@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -143,3 +144,18 @@ def test_a_study_goes_on_where_it_was_killed(
   assert main.main([*command[3:], "--only=inputs=labelled"]) == 0
   assert "0 cells to run, 1 are done" in capsys.readouterr().err
   assert (cell / RESULT).stat().st_mtime_ns == before
+
+
+def test_the_example_in_the_docs_is_a_study(tmp_path, capsys):
+  docs = Path(__file__).parents[2] / "docs" / "studies.md"
+  example = docs.read_text().split("## Writing one")[1].split("```")[1]
+  (tmp_path / "mine.gin").write_text(example)
+  given = [f"--gin_file={tmp_path / 'mine.gin'}", f"--workdir={tmp_path / 'w'}"]
+  assert main.main(["study", *given, "--dry_run", "--only=seed=2"]) == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert [line.split()[0] for line in lines[1:5]] == [
+    "squad-atomic-labelled-2",
+    "squad-atomic-daq-2",
+    "squad-naive-labelled-2",
+    "squad-naive-daq-2",
+  ]
