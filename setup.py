@@ -77,6 +77,7 @@ EXTRAS_REQUIRE = {
     "hypothesis>=6.130,<7",
     "ir-datasets>=0.6.3,<0.7",
     "pytest>=8.4,<10",
+    "pytest-xdist>=3.8,<4",
     "ruff>=0.17,<0.18",
     "scikit-learn>=1.6,<2",
   ],
