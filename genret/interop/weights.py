@@ -30,7 +30,8 @@ from genret.models.t5 import T5, T5Config
 
 STAGE = "convert"
 PRETRAINED = "pretrain"
-"""The other stage whose artifact is such weights."""
+GENERATOR = "generator fold"
+"""The other stages whose artifact is such weights."""
 FORMAT_VERSION = 1
 HEADER = "t5.json"
 PARAMETERS = "parameters.safetensors"
@@ -117,7 +118,7 @@ class Weights:
     made_by = artifacts.load(folder).stage
     artifacts.load(
       folder,
-      stage=PRETRAINED if made_by == PRETRAINED else STAGE,
+      stage=made_by if made_by in (PRETRAINED, GENERATOR) else STAGE,
       format_version=FORMAT_VERSION,
     )
     try:
@@ -170,6 +171,7 @@ def with_docids(
     weights.config,
     docid_vocab_size=None if table.text_vocabulary else table.vocab_size,
     docid_length=table.length,
+    level_starts=table.level_starts,
   )
   own = FRESH[0] in weights.params or table.text_vocabulary
   fresh = () if own else FRESH

@@ -50,7 +50,7 @@ def opened(
   """
   examples = {}
   if wanted:
-    _check(spec.model)
+    check(spec.model)
     examples = feed.examples_of(mixture)
   elif shared is not None:
     raise ConfigError(
@@ -180,7 +180,8 @@ class CachedStates:
     )
 
 
-def _check(model: T5Config) -> None:
+def check(model: T5Config) -> None:
+  """Refuses a model of which nothing is frozen, and several processes."""
   if model.encoder is None or model.encoder.frozen_below is None:
     raise ConfigError(
       "TrainConfig.cache_states keeps what the frozen part of an encoder makes"

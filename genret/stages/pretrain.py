@@ -7,17 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import jax
-import numpy as np
-from flax import traverse_util
 from jax.sharding import Mesh
 
 from genret.core import artifacts, atomic
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
 from genret.interop import weights
-from genret.interop.leaves import Leaf
-from genret.interop.weights import Origin, Weights
 from genret.models.t5 import T5, T5Config
 from genret.stages import held_out, trained
 from genret.stages.train import CONFIG, NO_TEXT, OPERATIVE_CONFIG, ConfigText
@@ -195,7 +190,9 @@ def _run(
   checkpoints.wait()
 
   def seal() -> None:
-    _write_weights(config, out, checkpoints)
+    trained.write_weights(
+      out, checkpoints, model=config.model, dtype=config.dtype
+    )
     artifacts.seal(
       out,
       recipe,
@@ -278,31 +275,6 @@ def _batches(
     seed=config.seed,
     shard=shard.index,
     num_shards=shard.count,
-  )
-
-
-def _write_weights(
-  config: PretrainConfig, out: Path, checkpoints: Checkpoints
-) -> None:
-  """Writes the best parameters as what `genret convert` would."""
-  trained.write_result(out, checkpoints)
-  step = checkpoints.best
-  params = checkpoints.restore_params(step)
-  flat = traverse_util.flatten_dict(params, sep="/")
-  Weights(
-    config=config.model.plain,
-    params={
-      name: _in_dtype(array, config.dtype)
-      for name, array in sorted(flat.items())
-    },
-    origin=Origin(format="genret", step=step),
-  ).save(out)
-
-
-def _in_dtype(array: np.ndarray, dtype: str) -> Leaf:
-  wanted = jax.numpy.dtype(dtype)
-  return Leaf(
-    shape=array.shape, dtype=wanted, read=lambda: array.astype(wanted)
   )
 
 

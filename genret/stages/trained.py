@@ -6,8 +6,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import traverse_util
 
 from genret.core import artifacts
+from genret.interop.leaves import Leaf
+from genret.interop.weights import Origin, Weights
+from genret.models.t5 import T5Config
 from genret.retrieval import model_folder
 from genret.training.checkpoints import Checkpoints
 
@@ -33,6 +37,37 @@ def write_result(out: Path, checkpoints: Checkpoints) -> None:
     },
   }
   artifacts.write_json(out / RESULT, result)
+
+
+def write_weights(
+  out: Path, checkpoints: Checkpoints, *, model: T5Config, dtype: str
+) -> None:
+  """Writes the result, and the best parameters as `genret convert` would.
+
+  Args:
+    out: The folder of the run.
+    checkpoints: Those in it, whole.
+    model: The T5 of the run.
+    dtype: Of the weights, "float32" or "bfloat16".
+  """
+  write_result(out, checkpoints)
+  step = checkpoints.best
+  params = checkpoints.restore_params(step)
+  flat = traverse_util.flatten_dict(params, sep="/")
+  Weights(
+    config=model.plain,
+    params={
+      name: _in_dtype(array, dtype) for name, array in sorted(flat.items())
+    },
+    origin=Origin(format="genret", step=step),
+  ).save(out)
+
+
+def _in_dtype(array: np.ndarray, dtype: str) -> Leaf:
+  wanted = jax.numpy.dtype(dtype)
+  return Leaf(
+    shape=array.shape, dtype=wanted, read=lambda: array.astype(wanted)
+  )
 
 
 def identifying_files(out: Path) -> list[str]:
