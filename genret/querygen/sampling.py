@@ -46,7 +46,7 @@ class SamplingConfig:
   num_queries: int = 40
   temperature: float = 1.0
   top_k: int | None = 10
-  max_length: int = 64
+  max_length: int = 32
   batch_size: int = 8
 
   def __post_init__(self):
