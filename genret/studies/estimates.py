@@ -36,7 +36,7 @@ def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
   Of 6 operations for each parameter and token that it meets in training (2
   in one direction, 4 in the other), those of parameters that are not looked
   up; of a frozen encoder whose states are kept, none. Rows are packed with
-  examples of half the length that inputs may have.
+  examples of a quarter of the length that queries may have.
 
   Args:
     layout: Of the study.
@@ -99,7 +99,7 @@ def _examples(config: TrainConfig, length: int) -> float:
     return float(config.batch_size)
   lengths = config.task_feature_lengths
   a_row = min(
-    2 * lengths["inputs"] / max(config.input_length, 1),
+    4 * lengths["inputs"] / max(config.input_length, 1),
     lengths["targets"] / length,
   )
   return config.batch_size * max(a_row, 1.0)

@@ -100,6 +100,7 @@ class Study:
     split: Whose queries are searched.
     depth: Documents searched a query.
     measures: What the table shows; the first decides orders.
+    notes: Name in the table -> what readers should know of it.
   """
 
   axes: Mapping[str, Mapping[str, Choice]]
@@ -114,6 +115,7 @@ class Study:
   split: str = "test"
   depth: int = 100
   measures: tuple[str, ...] = ("RR@10", "R@1", "R@10")
+  notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self):
     for axis, choices in self.axes.items():

@@ -125,18 +125,14 @@ def _run(worker: Worker, cells: Sequence[Cell], *, jobs: int) -> Outcome:
       todo.append(cell)
   say(f"{len(todo)} cells to run, {done} are done")
   crew = Crew(worker, jobs=jobs)
-  interrupted = False
   with _interruptible():
     try:
       crew.work(todo)
     except KeyboardInterrupt:
       say("interrupted; the same command goes on from here")
-      interrupted = True
-  return Outcome(
-    text=table.write(worker, layout.study.cells()),
-    failed=crew.failed,
-    interrupted=interrupted,
-  )
+      return Outcome(text="", failed=crew.failed, interrupted=True)
+  text = table.write(worker, layout.study.cells())
+  return Outcome(text=text, failed=crew.failed)
 
 
 @contextlib.contextmanager

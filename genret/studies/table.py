@@ -66,7 +66,8 @@ def markdown(
     notes = NOTES.format(
       memorised=study.memorised, rising=RISING, p=orders.SIGNIFICANT
     )
-    parts.append(notes)
+    own = [f"* {name}: {text}." for name, text in study.notes.items()]
+    parts += [notes, *(["\n".join(own)] if own else [])]
   return "\n\n".join([*parts, *_missing(worker, cells)])
 
 
@@ -147,12 +148,17 @@ def _training(worker: Worker, row: Row | None) -> list[str]:
     *names,
     row.knows,
     f"{row.mean('parameters'):,.0f}",
-    f"{row.mean('cpu_minutes'):.1f}",
+    f"{row.mean('cpu_minutes'):.1f}" + _killed(row),
     str(len(row.results)),
     f"{row.mean('exposures'):.0f}",
     f"{row.hits:.3f}" + (", under-trained" if row.under_trained else ""),
     f"{'yes' if rise > RISING else 'no'}, {rise:+.3f}",
   ]
+
+
+def _killed(row: Row) -> str:
+  killed = any(result["was_killed"] for result in row.results)
+  return ", killed and gone on" if killed else ""
 
 
 def _orders(worker: Worker, found: Sequence[Row]) -> Iterator[str]:

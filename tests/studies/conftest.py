@@ -52,6 +52,7 @@ def study():
     ),
     looks=2,
     memorised=0.9,
+    notes={"vectors": "learned elsewhere"},
   )
 
 
@@ -155,6 +156,7 @@ def finish(worker, prepared):
         "exposures": cell.exposures,
         "parameters": 1234,
         "cpu_minutes": 9.0 + cell.seed,
+        "was_killed": False,
         "planned": {"documents": 4},
       },
     )

@@ -34,7 +34,7 @@ def test_sizes_are_counted_and_hours_follow_operations(layout, cell_of):
   head = 128 * 8  # of 6 symbols, rounded up
   assert head < more < head + 200  # norms, positions
   assert found.calibration.documents == 4
-  assert found.calibration.examples_a_step == 32 * 4
+  assert found.calibration.examples_a_step == 32 * 8
   wide = dataclasses.replace(CONFIG, batch_size=64)
   twice = estimates.estimate(layout, cell_of(), wide).calibration
   assert twice.cost.step == pytest.approx(2 * found.calibration.cost.step)

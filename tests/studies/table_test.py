@@ -36,6 +36,7 @@ def test_tables_have_seeds_baselines_orders_and_what_is_missing(
     in lines
   )
   assert "* toy-atomic-d2q-1: no disk" in lines
+  assert "* vectors: learned elsewhere." in lines
   assert lines[-1] == "6 cells wait."
 
 
