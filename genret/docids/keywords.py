@@ -24,7 +24,7 @@ def fit(
   count: int = 5,
   k1: float = 0.9,
   b: float = 0.4,
-  max_length: int = 64,
+  max_length: int = 32,
 ) -> DocidTable:
   """Spells the words that weigh most in each document, the heaviest first.
 

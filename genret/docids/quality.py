@@ -66,6 +66,8 @@ class Quality:
     vocab_size: V.
     uniqueness: distinct docids a document; 1 without collisions.
     collisions: documents that share their docid with another.
+    resolved: documents that shared theirs until one more symbol told them
+      apart.
     depth: symbols a docid, EOS included.
     leaves: documents a prefix, of prefixes that lack only the last symbol.
     levels: the tree, from its root.
@@ -78,6 +80,7 @@ class Quality:
   vocab_size: int
   uniqueness: float
   collisions: int
+  resolved: int
   depth: Spread
   leaves: Spread
   levels: tuple[Level, ...]
@@ -91,6 +94,7 @@ class Quality:
       f"symbols (V)          {self.vocab_size:,}",
       f"uniqueness           {self.uniqueness:.4f}"
       f" ({self.collisions:,} documents share a docid)",
+      *self._before(),
       f"symbols a docid      {self.depth}  (least / mean / largest)",
       f"longest path         {self.depth.largest}",
       f"documents a leaf     {self.leaves}  (least / mean / largest)",
@@ -110,9 +114,19 @@ class Quality:
       ]
     return "\n".join(lines)
 
+  def _before(self) -> list[str]:
+    if not self.resolved:
+      return []
+    return [
+      f"told apart           {self.resolved:,} documents by one more symbol"
+    ]
+
 
 def describe(
-  table: DocidTable, embeddings: np.ndarray | None = None
+  table: DocidTable,
+  embeddings: np.ndarray | None = None,
+  *,
+  resolved: int = 0,
 ) -> Quality:
   """Measures a docid table.
 
@@ -127,6 +141,7 @@ def describe(
     table: docids of N documents.
     embeddings: [N, D], row i is document i, for `similarity`; may be
       memory-mapped.
+    resolved: documents that shared a docid until a policy lengthened it.
 
   Returns:
     The figures; printed, they are a table.
@@ -141,6 +156,7 @@ def describe(
     vocab_size=table.vocab_size,
     uniqueness=len(docids) / table.num_documents,
     collisions=int(docids[docids > 1].sum()),
+    resolved=resolved,
     depth=Spread.of(tree.lengths),
     leaves=Spread.of(np.concatenate([tree.leaves(i) for i in levels])),
     levels=tuple(tree.level(i, symbols=_counts(table, i)) for i in levels),

@@ -138,7 +138,9 @@ def test_few_distinct_docids_are_warned_about(corpus, tmp_path, caplog):
   assert not caplog.records
 
 
-def test_collisions_are_resolved_as_asked(corpus, vectors, tmp_path, caplog):
+def test_collisions_are_resolved_as_asked(
+  corpus, vectors, tmp_path, caplog, capsys
+):
   config = DocidsConfig(scheme=same_for_all, collisions="extra")
   with caplog.at_level(logging.WARNING):
     made = docids.run(config, corpus, vectors, out=tmp_path / "extra")
@@ -148,6 +150,8 @@ def test_collisions_are_resolved_as_asked(corpus, vectors, tmp_path, caplog):
   assert manifest.arguments["collisions"] == "extra"
   figures = json.loads((tmp_path / "extra" / docids.QUALITY).read_text())
   assert len(figures["similarity"]) == 2
+  assert (figures["resolved"], figures["collisions"]) == (11, 0)
+  assert "11 documents by one more symbol" in capsys.readouterr().out
   config = DocidsConfig(scheme=same_for_all, collisions="forbid")
   with pytest.raises(UserError, match="11 documents share 1 docids"):
     docids.run(config, corpus, None, out=tmp_path / "forbid")
