@@ -3,7 +3,7 @@ import pathlib
 
 import pytest
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import Flag, StageCommand, read_command
 from genret.core.errors import ConfigError
 
 
@@ -42,6 +42,22 @@ def test_stage_receives_the_gin_text(command):
   text = pathlib.Path("o/config.gin").read_text()
   assert "sample_stage.Rate:\n  decay = 'constant'\n  peak = 0.75\n" in text
   assert "OUT = 'o'" in text
+
+
+def test_a_command_line_is_read_and_nothing_runs(command):
+  values, text = command.read([*GIVEN, "--out=o", "--steps=7"])
+  assert values["corpus"] == "c" and values["config"].steps == 7
+  assert "STEPS = 7" in text
+  assert not pathlib.Path("o").exists()
+  with pytest.raises(ConfigError, match="STEPZ"):
+    command.read([*GIVEN, "--out=o", "--gin.STEPZ=7"])
+
+
+def test_a_command_is_read_by_its_name():
+  found = read_command(["evaluate", "--collection=c", "--runs=r", "--out=o"])
+  assert found.values["collection"] == "c"
+  assert found.values["run_files"] == {"r": "r"}
+  assert "EvaluateConfig" in found.text
 
 
 def test_text_of_a_run_runs_again(command, capsys):
