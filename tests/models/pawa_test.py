@@ -188,6 +188,7 @@ def test_the_query_does_not_reach_the_adaptor(adaptive, tree):
   assert np.abs(adapted[0, 1] - adapted[1, 1]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_without_scale_it_is_the_plain_head_of_a_level(adaptive):
   still = dataclasses.replace(adaptive, pawa=PawaConfig(init_scale=0.0))
   params = init(still)
@@ -251,6 +252,7 @@ def test_candidates_are_gathered_from_their_level(stepper):
   assert want.min() > -1e8 and (whole[..., 9:] == layers.NO_SYMBOL).all()
 
 
+@pytest.mark.slow
 def test_samples_write_one_level_after_another(stepper, tree, adaptive):
   draw = jax.jit(sample, static_argnames=("num_samples", "length"))
   keys = jax.random.split(jax.random.key(0), 2)
@@ -286,6 +288,7 @@ def test_the_head_cannot_be_left_to_the_caller(adaptive, tree):
     T5(adaptive).apply({"params": tree}, INPUTS, BEFORE[:, :4], head=False)
 
 
+@pytest.mark.slow
 def test_layers_scanned_made_again_or_narrow(adaptive):
   deep = dataclasses.replace(
     adaptive, pawa=PawaConfig(num_layers=2), scan_layers=True, remat="full"
