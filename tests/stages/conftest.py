@@ -10,7 +10,7 @@ import pytest
 from genret.core import artifacts
 from genret.core.collection import FORMAT_VERSION, Collection, write
 from genret.corpora import embedded
-from genret.docids import atomic, naive, semantic
+from genret.docids import atomic, naive, positional, semantic
 from genret.embeddings import store
 from genret.stages import docids
 from genret.stages.docids import DocidsConfig
@@ -22,6 +22,9 @@ SCHEMES = {
   "naive": naive.fit,
   "semantic": functools.partial(semantic.fit, k=8, leaf_size=16),
 }
+SCHEMES["semantic_2d"] = functools.partial(
+  positional.fit, scheme=SCHEMES["semantic"]
+)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +80,7 @@ def make_docids(collection, vectors_file, tmp_path_factory):
   def make(scheme: str) -> Path:
     out = tmp_path_factory.mktemp("docids") / scheme
     vectors = None
-    if scheme == "semantic":
+    if scheme.startswith("semantic"):
       docnos = collection.docnos
       vectors = store.EmbeddingStore(
         vectors=store.open_npy(vectors_file, docnos), docnos=docnos

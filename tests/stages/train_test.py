@@ -18,6 +18,7 @@ import pytest
 from genret.core import artifacts
 from genret.core.collection import Collection
 from genret.core.errors import ArtifactError, ConfigError
+from genret.models.sizes import PawaConfig
 from genret.models.t5 import T5Config
 from genret.retrieval.generative import Retriever
 from genret.stages import memorised, train
@@ -60,6 +61,14 @@ CONFIG = train.TrainConfig(
   dev=None,
   input_length=25,
 )
+# For docids of levels: a prefix-aware head, and two passes a step.
+PREFIX_AWARE = dataclasses.replace(
+  CONFIG,
+  model=dataclasses.replace(
+    MODEL, dropout_rate=0.05, pawa=PawaConfig(num_layers=1)
+  ),
+  loss=Loss(consistency=0.15),
+)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +77,15 @@ CONFIG = train.TrainConfig(
     pytest.param("atomic", marks=pytest.mark.slow),
     pytest.param("naive", marks=pytest.mark.slow),
     "semantic",
+    pytest.param("semantic_2d", marks=pytest.mark.slow),
   ],
 )
 def test_64_documents_are_learned_by_heart(
   scheme, collection, make_docids, tmp_path
 ):
   """Hits@1 = 1: each document is found by its own first tokens."""
-  config = dataclasses.replace(CONFIG, memorised_pairs=1000)
+  config = PREFIX_AWARE if scheme == "semantic_2d" else CONFIG
+  config = dataclasses.replace(config, memorised_pairs=1000)
   out = train.run(
     config, collection, make_docids(scheme), out=tmp_path / "model"
   )
