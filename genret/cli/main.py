@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
   "plan": "say what a run needs of a machine, before there is one",
   "pretrain": "teach a T5 some language, from the texts of collections",
   "convert": "turn weights of t5x or transformers into ours, and back",
+  "generator": "train models that write queries for documents",
+  "generate": "write synthetic queries for every document",
   "filter": "keep the synthetic queries that find their document",
   "describe_queries": "say what synthetic queries are like",
   "train": "train a model to write docids",
