@@ -53,6 +53,30 @@ def test_a_missing_step_is_named_with_those_there(folder):
 
 
 @pytest.mark.slow
+def test_a_prefix_aware_head_goes_on_bit_for_bit(
+  prefix_aware, prefix_aware_batch, tmp_path
+):
+  """With two passes a step: their masks, too, follow from the step alone."""
+  state = prefix_aware.init_state()
+  step = prefix_aware.compile_step(state)
+  batch = jax.device_put(prefix_aware_batch)
+  losses = []
+  for _ in range(4):
+    if int(state.step) == 2:
+      checkpoints = Checkpoints(tmp_path / "checkpoints", measure=None)
+      checkpoints.save(state, position={}, metrics={})
+      checkpoints.close()
+    state, metrics = step(state, batch)
+    losses.append(float(metrics.loss))
+  assert np.isfinite(losses).all() and losses[3] < losses[0]
+  kept = Checkpoints(tmp_path / "checkpoints", measure=None, read_only=True)
+  again = kept.restore(prefix_aware.init_state(), 2)
+  for _ in range(2):
+    again, _ = step(again, batch)
+  jax.tree.map(np.testing.assert_array_equal, again, state)
+
+
+@pytest.mark.slow
 def test_what_eight_devices_wrote_one_and_two_processes_read(joined, tmp_path):
   """Factored moments included; and each process reads parameters alone."""
   script, folder = "sharded_checkpoint.py", str(tmp_path / "checkpoints")

@@ -13,6 +13,7 @@ import pytest
 
 from genret.embeddings.bert import BertConfig
 from genret.models.encoder_config import EncoderConfig
+from genret.models.sizes import PawaConfig
 from genret.models.t5 import T5, T5Config
 from genret.training.losses import Loss
 from genret.training.optimizers import Adafactor, Schedule
@@ -48,6 +49,10 @@ ENCODED = dataclasses.replace(
     lexical_dim=8,
   ),
 )
+# With a prefix-aware head, of docids of three levels.
+PREFIX_AWARE = dataclasses.replace(
+  CONFIG, level_starts=(2, 5, 9), pawa=PawaConfig(num_layers=1, mlp_dim=16)
+)
 
 
 def make_program(optimizer=None, *, model=1, config=CONFIG) -> Program:
@@ -81,6 +86,17 @@ def make_batch(rows: int = 8) -> dict[str, np.ndarray]:
   }
 
 
+def of_levels(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Gives every position of a docid symbols of its own."""
+  targets = batch["decoder_target_tokens"]
+  starts = np.tile(PREFIX_AWARE.level_starts, 2)
+  targets = (starts + targets % 3).astype(np.int32)
+  shifted = np.roll(targets, 1, axis=1)
+  shifted[:, [0, 3]] = 0
+  new = {"decoder_target_tokens": targets, "decoder_input_tokens": shifted}
+  return {**batch, **new}
+
+
 @pytest.fixture(scope="session")
 def encoded_config() -> T5Config:
   return ENCODED
@@ -111,6 +127,18 @@ def step(program, initial):
 @pytest.fixture(scope="session")
 def batch() -> dict[str, np.ndarray]:
   return make_batch()
+
+
+@pytest.fixture(scope="session")
+def prefix_aware() -> Program:
+  """The program of a model with a prefix-aware head, two passes a step."""
+  program = make_program(config=PREFIX_AWARE)
+  return dataclasses.replace(program, loss=Loss(consistency=0.15))
+
+
+@pytest.fixture(scope="session")
+def prefix_aware_batch() -> dict[str, np.ndarray]:
+  return of_levels(make_batch())
 
 
 @pytest.fixture(scope="session")

@@ -171,8 +171,10 @@ def test_a_step_with_states_given_is_one_that_computes_them(
 
 
 @pytest.mark.slow
-def test_a_sharded_step_with_a_sentence_encoder_is_one_on_one_device(joined):
-  (report,) = joined("sharded_encoder.py", devices=8)
+@pytest.mark.parametrize("kind", ["encoder", "pawa"])
+def test_a_sharded_step_of_another_model_is_one_on_one_device(kind, joined):
+  """With a sentence encoder, or with a prefix-aware head."""
+  (report,) = joined("sharded_models.py", kind, devices=8)
   assert report["gradients"] < 1e-5
   assert report["parameters"] < 1e-5
   assert report["losses"] < 1e-4

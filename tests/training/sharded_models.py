@@ -1,4 +1,7 @@
-"""A step with a sentence encoder on 4 x 2 devices and on one; prints JSON."""
+"""A step of a model of some kind on 4 x 2 devices and on one; prints JSON.
+
+sharded_models.py encoder|pawa
+"""
 
 import dataclasses
 import json
@@ -9,13 +12,21 @@ import jax
 import numpy as np
 
 
-def main() -> None:
+def main(kind: str) -> None:
   sys.path.insert(0, str(Path(__file__).parent))
   import sharded_step
-  from conftest import ENCODED, make_batch, make_program
+  from conftest import (
+    ENCODED,
+    PREFIX_AWARE,
+    make_batch,
+    make_program,
+    of_levels,
+  )
 
   shape = sharded_step.SHAPES["all"]
-  config = dataclasses.replace(ENCODED, dropout_rate=0.0, head_multiple=16)
+  encodes = kind == "encoder"
+  config = ENCODED if encodes else PREFIX_AWARE
+  config = dataclasses.replace(config, dropout_rate=0.0, head_multiple=16)
   program = make_program(sharded_step.Sgd(), config=config)
   alone, spread = (
     dataclasses.replace(
@@ -26,7 +37,7 @@ def main() -> None:
       (shape, jax.devices()),
     )
   )
-  batch = make_batch()
+  batch = make_batch() if encodes else of_levels(make_batch())
   ours, theirs = (sharded_step.one_step(one, batch) for one in (spread, alone))
   losses, shares = sharded_step.many_steps(spread, batch)
   expected, _ = sharded_step.many_steps(alone, batch)
@@ -40,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  main()
+  main(*sys.argv[1:])
