@@ -1,8 +1,9 @@
 """Queries drawn from a T5 that writes text, documents of like length at once.
 
-A program is compiled for each length of inputs, and lengths are doubled from
-64 on, so that there are few. A batch always has as many documents; the last
-one of a length is filled up, and what is drawn for the filling is dropped.
+A program is compiled for each length of inputs, and these are 64, 128, 192,
+256, 384, 512 and so on, so that there are few. A batch always has as many
+documents; the last one of a length is filled up, and what is drawn for the
+filling is dropped.
 """
 
 import dataclasses
@@ -221,14 +222,16 @@ def num_pieces() -> int:
 def fitting_length(ids: int, longest: int) -> int:
   """Returns the length of inputs that a document of so many ids is read in.
 
-  >>> [fitting_length(ids, 384) for ids in (3, 64, 65, 200, 384)]
-  [64, 64, 128, 256, 384]
+  >>> [fitting_length(ids, 400) for ids in (3, 64, 65, 150, 200, 300, 390)]
+  [64, 64, 128, 192, 256, 384, 400]
 
   Args:
     ids: of the document.
     longest: the most that any document has.
   """
-  length = SHORTEST
-  while length < ids:
-    length *= 2
-  return min(length, longest)
+  whole = SHORTEST  # a power of two
+  while whole < ids:
+    whole *= 2
+  between = whole * 3 // 4
+  fits = ids <= between and whole > 2 * SHORTEST
+  return min(between if fits else whole, longest)
