@@ -33,7 +33,7 @@ from genret.studies.commands import Commands, FailedError
 
 STEPS = 600
 LOOKS, DEV = 4, 256  # at dev in a run, and its questions
-K, BEAMS = 10, 20
+K, BEAMS = 10, 10
 RESULT = "row.json"
 SEARCHES = {"constrained": (), "free": ("--constrained=False",)}
 
