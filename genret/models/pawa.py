@@ -92,12 +92,45 @@ def causal_bias(
   return positions.causal_bias(tree, config, length)
 
 
+def read(
+  params: Parameters,
+  config: T5Config,
+  hidden: Float[Array, "B T D"],
+  *,
+  symbols: Int[Array, "B T"],
+  segments: Int[Array, "B T"] | None,
+  drop: layers.Dropout,
+) -> Float32[Array, "B T V"]:
+  """Reads the prefixes of whole rows and scores what follows them.
+
+  Args:
+    params: the tree of `T5`.
+    config: of the model.
+    hidden: what the head reads.
+    symbols: the decoder inputs.
+    segments: of packed rows, the decoder's; None: one docid a row.
+    drop: dropout of the adaptor.
+  """
+  bias = causal_bias(params, config, symbols.shape[1])
+  if segments is not None:
+    bias = bias + layers.segment_bias(segments, segments)
+  adapted = adapt(params, config, symbols, bias=bias, drop=drop)
+  return logits(
+    params,
+    config,
+    hidden,
+    adapted=adapted,
+    symbols=symbols,
+    packed=segments is not None,
+  )
+
+
 def logits(
   params: Parameters,
   config: T5Config,
   hidden: Float[Array, "B T D"],
-  adapted: Float[Array, "B T D"],
   *,
+  adapted: Float[Array, "B T D"],
   symbols: Int[Array, "B T"],
   packed: bool,
 ) -> Float32[Array, "B T V"]:
@@ -118,7 +151,9 @@ def logits(
   for level in range(len(config.level_sizes)):
     kernel = own[f"level_{level}"]["kernel"]
     places = _places(levels, level, packed=packed)
-    added.append(_products_at(places, hidden, adapted, kernel))
+    added.append(
+      _products_at(places, hidden=hidden, adapted=adapted, kernel=kernel)
+    )
   rest = config.head_width - config.num_symbols
   added.append(jnp.broadcast_to(none, (*symbols.shape, rest)))
   mine = (columns == levels[..., None]) | (columns == _END)
@@ -219,6 +254,7 @@ def _places(
 
 def _products_at(
   places: tuple[Bool[Array, "B T"], int],
+  *,
   hidden: Float[Array, "B T D"],
   adapted: Float[Array, "B T D"],
   kernel: Float32[Array, "S D D"],
@@ -244,8 +280,8 @@ def logits_after(
   params: Parameters,
   config: T5Config,
   hidden: Float[Array, "*B D"],
-  adapted: Float[Array, "*B D"],
   *,
+  adapted: Float[Array, "*B D"],
   t: int | Int[Array, ""],
 ) -> Float32[Array, "*B V"]:
   """Scores what follows prefixes of t symbols, as a search does.

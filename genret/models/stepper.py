@@ -157,7 +157,9 @@ class T5Stepper:
     """Scores every symbol; the plain head is the same at every position t."""
     if self.config.pawa is not None:
       state, adapted = jnp.split(hidden, 2, axis=-1)
-      return pawa.logits_after(self.params, self.config, state, adapted, t=t)
+      return pawa.logits_after(
+        self.params, self.config, state, adapted=adapted, t=t
+      )
     head = self._head
     scores = jnp.einsum("...d,vd->...v", hidden.astype(jnp.float32), head)
     return self._real(scores, jnp.arange(len(head)))

@@ -164,14 +164,13 @@ class T5(nn.Module):
         "the head of T5Config.pawa is no product with a kernel; it is computed"
         " whole. Set Loss.head to None or to losses.Plain()."
       )
-    bias = pawa.causal_bias(params, config, decoder_inputs.shape[1])
-    packed = decoder_segment_ids is not None
-    if packed:
-      bias = bias + layers.segment_bias(targets, targets)
-    drop = self._dropout(deterministic, 2)
-    adapted = pawa.adapt(params, config, decoder_inputs, bias=bias, drop=drop)
-    return pawa.logits(
-      params, config, hidden, adapted, symbols=decoder_inputs, packed=packed
+    return pawa.read(
+      params,
+      config,
+      hidden,
+      symbols=decoder_inputs,
+      segments=decoder_segment_ids,
+      drop=self._dropout(deterministic, 2),
     )
 
   def __call__(

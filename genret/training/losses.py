@@ -154,8 +154,7 @@ def batch_sums(
     logits = read(rngs={"dropout": key})
     if not loss.consistency:
       return score(logits)
-    again = jax.random.fold_in(key, _SECOND)
-    others = read(rngs={"dropout": again})
+    others = read(rngs={"dropout": jax.random.fold_in(key, _SECOND)})
     apart = consistency.divergence(logits, others)
     return _both(
       score(logits),
