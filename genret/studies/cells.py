@@ -121,7 +121,7 @@ class Worker:
   def is_done(self, cell: Cell) -> bool:
     """Says whether a cell has its figures, of these settings."""
     path = self.layout.result(cell)
-    if not path.exists():
+    if self.layout.lack(cell) is not None or not path.exists():
       return False
     return calibration.read(path)["settings"] == self.reader.cell(cell)
 

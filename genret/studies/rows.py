@@ -136,6 +136,8 @@ def baselines(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
   """Returns the rows of the baselines that stand beside cells."""
   study, found = worker.layout.study, {}
   for cell in cells:
+    if worker.layout.lack(cell) is not None:
+      continue
     for task in worker.layout.shared(cell):
       if task.arguments[0] == "baselines" and task.folder.exists():
         found.setdefault(task.folder, cell)

@@ -75,3 +75,18 @@ def test_figures_of_other_settings_are_not_shown(
 def test_a_report_of_nothing_leaves_no_folder(study, worker):
   assert "10 cells wait." in table.write(worker, study.cells())
   assert not worker.layout.workdir.exists()
+
+
+def test_cells_that_lack_a_value_are_listed_and_no_more(
+  study, worker, finish, cell_of
+):
+  finish(cell_of(), [1, 1, 1, 1])
+  other = study.axes["collection"]["other"]
+  other.flags["prepare"] = ("--source={source}",)
+  other.values["source"] = "published"
+  finish(cell_of(collection="other"), [1, 1, 1, 1])
+  other.values["source"] = None
+  text = table.write(worker, study.cells())
+  assert text.startswith("## toy")
+  assert "* other-atomic-labelled-0: {source} is not set" in text
+  assert "## other" not in text
