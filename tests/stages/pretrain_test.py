@@ -181,6 +181,7 @@ def test_going_on_equals_never_stopping(
     measures = judge(self, state, step, **options)
     calls.append(step)
     if len(calls) == after:
+      self.checkpoints.wait()  # a thread of this process, which lives on
       raise Killed
     return measures
 
