@@ -193,7 +193,9 @@ def similarity_by_prefix(
     starts = tree.starts(level)
     sizes = np.diff(starts, append=len(order))
     group = np.searchsorted(starts, np.arange(len(order)), side="right") - 1
-    pool = np.flatnonzero(sizes[group] > 1)
+    # A docid that ended before this level shares no more symbols with anyone;
+    # those of its prefix that did not are all as long.
+    pool = np.flatnonzero((sizes[group] > 1) & (tree.lengths >= level))
     if not len(pool):
       break
     one = random.choice(pool, pairs)

@@ -94,6 +94,20 @@ def test_figures_equal_those_of_sets_of_prefixes(rows, block):
   assert found.leaves.mean == pytest.approx(len(leaves) / len(set(leaves)))
 
 
+def test_documents_share_no_symbols_behind_the_end_of_their_docids():
+  east, north = [1.0, 0.0], [0.0, 2.0]
+  vectors = np.array([east, north, east, east], np.float32)
+  docids = table([[2, 1, 0, 0], [2, 1, 0, 0], [3, 2, 4, 1], [3, 2, 5, 1]])
+  means = quality.similarity_by_prefix(docids, vectors, pairs=4000)
+  # Two of the four that share (2, EOS) or (3, 2) are at right angles; only
+  # the pairs (2, EOS) and (3, 2) go that far, and none shares a third symbol.
+  assert means[1:] == pytest.approx([0.5, 0.5], abs=0.05)
+  alike = table([[2, 1, 0, 0], [2, 1, 0, 0], [3, 2, 4, 1], [3, 2, 4, 1]])
+  means = quality.similarity_by_prefix(alike, vectors, pairs=4000)
+  assert means[1:3] == pytest.approx([0.5, 0.5], abs=0.05)
+  assert means[3:] == pytest.approx([1.0, 1.0])  # of (3, 2, 4, EOS) alone
+
+
 def test_similarity_rises_along_shared_prefixes():
   east, north = [1.0, 0.0], [0.0, 2.0]
   vectors = np.array([east, east, north, north], np.float32)
