@@ -73,7 +73,8 @@ def train(vectors: np.ndarray, config: RqVaeConfig, *, seed: int) -> Params:
       batch = _read(vectors, rows)
       params, state, found = step(params, state, batch)
       used += found.used
-      if number % config.renewed_every == 0:
+      # Never after the last step: what is moved there stays untrained.
+      if number % config.renewed_every == 0 and number < config.steps:
         draws = random.integers(config.batch_size, size=used.shape)
         params = renewed(params, batch, used=used, draws=draws)
         used = jnp.zeros_like(used)

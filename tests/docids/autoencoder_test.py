@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,6 +82,21 @@ def test_gradients_pass_the_quantisation_unchanged(first, vectors):
     jax.tree.leaves(grads.encoder), jax.tree.leaves(expected), strict=True
   ):
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_the_last_step_trains_every_code_that_it_leaves(vectors):
+  """Of 64 codes a batch of 8 uses few; none is moved behind the last step."""
+  short = dataclasses.replace(
+    CONFIG, k=64, steps=2, batch_size=8, renewed_every=2
+  )
+  never = dataclasses.replace(short, renewed_every=3)
+  ours, theirs = (
+    autoencoder.train(vectors, config, seed=1) for config in (short, never)
+  )
+  np.testing.assert_array_equal(ours.books, theirs.books)
+  each = dataclasses.replace(short, renewed_every=1)
+  moved = autoencoder.train(vectors, each, seed=1)
+  assert not np.array_equal(moved.books, theirs.books)
 
 
 def test_codes_out_of_use_move_to_documents(first, vectors):
