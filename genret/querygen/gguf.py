@@ -139,8 +139,7 @@ class Gguf:
     room = max(self._decoding.max_tokens * _queries(ask) for ask in asks)
     free = self._free(len(head) + len(tail), room)
     texts = [self._tokens.plain(ask.text) for ask in asks]
-    cached = self._prefix is not None and self._prefix[0] == head
-    if not cached:
+    if self._prefix is None or self._prefix[0] != head:
       self._prefix = None
       self._prefix = head, self._model.read(head)[0]
     found = answer(
@@ -161,7 +160,7 @@ class Gguf:
         texts=tuple(self._tokens.text(one.symbols) for one in drawn),
         log_probabilities=tuple(one.log_probability for one in drawn),
         prompt_tokens=len(head) + min(len(text), free) + len(tail),
-        cached_tokens=len(head) if cached or i else 0,
+        cached_tokens=len(head) if i else 0,
         completion_tokens=sum(len(one.symbols) for one in drawn),
         cut=len(text) > free,
       )

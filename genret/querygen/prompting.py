@@ -180,7 +180,7 @@ class Answer:
     texts: the answers as they came, each a query or a list of queries.
     log_probabilities: of each, by the model, where they are known.
     prompt_tokens: read, those of a cache too.
-    cached_tokens: of these, read from a cache.
+    cached_tokens: of these, not read for this answer alone.
     completion_tokens: written.
     cut: whether the document was too long for the model and was cut.
   """

