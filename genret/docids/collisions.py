@@ -6,13 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from genret.core.docid_table import (
-  EOS,
-  FIRST_SYMBOL,
-  PAD,
-  DocidTable,
-  symbol_dtype,
-)
+from genret.core.docid_table import EOS, FIRST_SYMBOL, DocidTable, symbol_dtype
 from genret.core.errors import ConfigError, UserError, suggest
 from genret.docids import positional
 
@@ -20,7 +14,6 @@ Policy = Literal["share", "extra", "forbid"]
 POLICIES = ("share", "extra", "forbid")
 
 _SHOWN = 5
-_PAD, _EOS = PAD - FIRST_SYMBOL, EOS - FIRST_SYMBOL  # as digits
 # T5's sentinels, and the rows that pad its vocabulary: no text has them.
 _TEXT_FIRST, _TEXT_COUNT = 32_000, 128
 
@@ -100,26 +93,34 @@ def _lengthened(
   table: DocidTable, numbers: np.ndarray, rows: np.ndarray
 ) -> DocidTable:
   """Writes the numbers of some rows behind their docids."""
-  text = table.text_vocabulary
-  places = _places(numbers, _TEXT_COUNT if text else int(numbers.max()) + 1)
-  width = places.shape[1]
-  found = positional.digits(table)
-  found = np.pad(found, ((0, 0), (0, width)), constant_values=_PAD)
+  base = _TEXT_COUNT if table.text_vocabulary else int(numbers.max()) + 1
+  digits = _places(numbers, base)[rows]
+  width = digits.shape[1]
+  lengths = table.lengths()
+  ends = lengths[rows]
+  ended = table.codes[rows, ends - 1] == EOS
+  ends -= ended
+  length = max(int(lengths.max()), int((ends + ended).max()) + width)
+  at = ends[:, None] + np.arange(width)
   sizes = _sizes(table, width)
-  ends = (found >= 0).sum(axis=1)[rows]
-  ended = found[rows, ends] == _EOS
-  for place in range(width):
-    first = sizes[ends + place] if table.has_eos else 0
-    found[rows, ends + place] = first + places[rows, place]
-  found[rows[ended], ends[ended] + width] = _EOS
-  found = found[:, (found > _PAD).any(axis=0)]
+  if table.has_eos:
+    digits += sizes[at]
+  sizes = sizes[:length]
   if table.level_starts is not None:
-    used = found.max(axis=0) + 1
-    widths = np.maximum(sizes[: len(used)], used)
-    return positional.with_levels(table, found, widths=widths.tolist())
-  vocab_size = max(table.vocab_size, FIRST_SYMBOL + int(found.max()) + 1)
-  codes = (found + FIRST_SYMBOL).astype(symbol_dtype(vocab_size))
-  return dataclasses.replace(table, codes=codes, vocab_size=vocab_size)
+    np.maximum.at(sizes, at, digits + 1)
+    *starts, vocab_size = positional.bounds(sizes)
+  else:
+    starts = [FIRST_SYMBOL] * length
+    vocab_size = max(table.vocab_size, FIRST_SYMBOL + int(digits.max()) + 1)
+  codes = positional.moved(table, starts, dtype=symbol_dtype(vocab_size))
+  codes[rows[:, None], at] = np.array(starts)[at] + digits
+  codes[rows[ended], ends[ended] + width] = EOS
+  return dataclasses.replace(
+    table,
+    codes=codes,
+    vocab_size=vocab_size,
+    level_starts=None if table.level_starts is None else tuple(starts),
+  )
 
 
 def _sizes(table: DocidTable, more: int) -> np.ndarray:

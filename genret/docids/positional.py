@@ -1,14 +1,23 @@
 """2D docids: a symbol is a level and a digit."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from genret.core.docid_table import EOS, FIRST_SYMBOL, DocidTable, symbol_dtype
+from genret.core.docid_table import (
+  EOS,
+  FIRST_SYMBOL,
+  PAD,
+  DocidTable,
+  symbol_dtype,
+)
 from genret.core.errors import ConfigError
 from genret.docids import semantic
 from genret.docids.corpus import Corpus
+
+_BLOCK = 1 << 18  # rows written at a time
 
 
 def fit(
@@ -43,54 +52,70 @@ def fit(
       f"{table.scheme} docids are text, whose pieces mean the same at every"
       " position. Give a scheme with symbols of its own, such as semantic.fit."
     )
-  found = digits(table)
+  largest = table.codes.max(axis=0).astype(np.int64)
   return with_levels(
     dataclasses.replace(table, scheme=f"2d {table.scheme}"),
-    found,
-    widths=(found.max(axis=0) + 1).tolist(),
+    widths=(largest - first_symbols(table) + 1).tolist(),
   )
 
 
-def digits(table: DocidTable) -> np.ndarray:
-  """Returns each symbol's number at its level; pads and EOS are below 0.
-
-  >>> table = DocidTable(
-  ...   codes=np.array([[4, 1, 0], [2, 3, 1]]),
-  ...   docnos="ab", vocab_size=5, scheme="",
-  ... )
-  >>> digits(table).tolist()
-  [[2, -1, -2], [0, 1, -1]]
-
-  Returns:
-    int64 [N, T].
-  """
-  codes = table.codes.astype(np.int64)
-  starts = np.array(table.level_starts or [FIRST_SYMBOL] * table.length)
-  return np.where(codes > EOS, codes - starts, codes - FIRST_SYMBOL)
-
-
-def with_levels(
-  table: DocidTable, found: np.ndarray, *, widths: Sequence[int]
-) -> DocidTable:
-  """Returns a table of such digits, each level with symbols of its own.
+def with_levels(table: DocidTable, *, widths: Sequence[int]) -> DocidTable:
+  """Gives each level symbols of its own: the same tree, other numbers.
 
   >>> table = DocidTable(
   ...   codes=np.array([[3, 2], [2, 0]]), docnos="ab", vocab_size=4, scheme=""
   ... )
-  >>> made = with_levels(table, digits(table), widths=[2, 1])
+  >>> made = with_levels(table, widths=[2, 1])
   >>> made.codes.tolist(), made.level_starts, made.vocab_size
   ([[3, 4], [2, 0]], (2, 4), 5)
 
   Args:
-    table: whose documents they are.
-    found: as `digits` gives them.
+    table: docids of N documents.
     widths: symbols of each level; one where there is none.
   """
-  bounds = FIRST_SYMBOL + np.cumsum([0, *(max(w, 1) for w in widths)])
-  codes = np.where(found < 0, found + FIRST_SYMBOL, found + bounds[:-1])
+  *starts, vocab_size = bounds(widths)
   return dataclasses.replace(
     table,
-    codes=codes.astype(symbol_dtype(int(bounds[-1]))),
-    vocab_size=int(bounds[-1]),
-    level_starts=tuple(bounds[:-1].tolist()),
+    codes=moved(table, starts, dtype=symbol_dtype(vocab_size)),
+    vocab_size=vocab_size,
+    level_starts=tuple(starts),
   )
+
+
+def bounds(widths: Sequence[int]) -> list[int]:
+  """Returns the first symbol of each level, and V.
+
+  >>> bounds([2, 0, 3])
+  [2, 4, 5, 8]
+  """
+  each = [max(int(width), 1) for width in widths]
+  return list(itertools.accumulate(each, initial=FIRST_SYMBOL))
+
+
+def first_symbols(table: DocidTable) -> np.ndarray:
+  """Returns the first symbol of each position [T]."""
+  return np.array(table.level_starts or [FIRST_SYMBOL] * table.length)
+
+
+def moved(
+  table: DocidTable, starts: Sequence[int], *, dtype: np.dtype
+) -> np.ndarray:
+  """Writes docids with other first symbols of their positions.
+
+  The array is as wide as there are first symbols, padded at its end; it is
+  filled a block of rows at a time, and only the block is ever held at 64 bits.
+
+  Args:
+    table: docids of N documents.
+    starts: first symbol of each position.
+    dtype: of what is made.
+  """
+  codes = np.full((table.num_documents, len(starts)), PAD, dtype)
+  width = min(table.length, len(starts))
+  shift = np.array(starts[:width]) - first_symbols(table)[:width]
+  for begin in range(0, len(codes), _BLOCK):
+    block = table.codes[begin : begin + _BLOCK, :width]
+    if shift.any():
+      block = np.where(block > EOS, block + shift, block)
+    codes[begin : begin + _BLOCK, :width] = block
+  return codes

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,13 @@ def table(codes, **kwargs):
   kwargs = {"vocab_size": 10, "scheme": "by hand", **kwargs}
   docnos = [f"d{i}" for i in range(len(codes))]
   return DocidTable(codes=codes, docnos=docnos, **kwargs)
+
+
+def digits(table):
+  """Returns each symbol's number at its level; pads and EOS are below 0."""
+  codes = table.codes.astype(int)
+  starts = np.array(table.level_starts or [2] * table.length)
+  return np.where(codes > 1, codes - starts, codes - 2)
 
 
 def test_docids_of_one_length_stay_so():
@@ -71,6 +80,26 @@ def test_refusals_name_some():
     collisions.resolve(alone, "shared")
 
 
+@pytest.mark.parametrize("by_level", [False, True])
+def test_memory_is_that_of_the_two_tables(by_level):
+  """A copy at 64 bits would be four times the docids."""
+  codes = np.random.default_rng(0).integers(2, 200, (1 << 15, 64), np.uint16)
+  codes[1] = codes[0]
+  made = table(codes, vocab_size=200)
+  if by_level:
+    made = positional.with_levels(made, widths=[198] * 64)
+  numbers, rows = np.zeros(len(codes), int), np.arange(len(codes))
+  numbers[1] = 1
+  tracemalloc.start()
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(positional, "_BLOCK", 1 << 10)
+    found = collisions._lengthened(made, numbers, rows)
+  _, most = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert found.length == 65
+  assert most < 4 * codes.nbytes
+
+
 rows = st.lists(
   st.lists(st.integers(2, 4), min_size=1, max_size=3), min_size=1, max_size=20
 )
@@ -82,14 +111,13 @@ def test_policies_do_what_they_say(rows, by_level, seed):
   width = 1 + max(map(len, rows))
   made = table([[*r, 1] + [0] * (width - 1 - len(r)) for r in rows])
   if by_level:
-    found = positional.digits(made)
-    made = positional.with_levels(made, found, widths=[4] * width)
+    made = positional.with_levels(made, widths=[4] * width)
   assert collisions.resolve(made, "share") is made
   extra = collisions.resolve(made, "extra", seed=seed)
   extra.check()  # no docid begins another
   assert not extra.collisions()
   groups = made.collisions()
-  before, after = positional.digits(made), positional.digits(extra)
+  before, after = digits(made), digits(extra)
   for row, docid in enumerate(rows):
     shared = any(row in group for group in groups)
     assert (after[row] >= 0).sum() == len(docid) + shared
