@@ -16,6 +16,8 @@ from genret.decoding.trie import Trie
 from genret.decoding.unconstrained import Sequences, search
 from genret.models.stepper import T5Stepper
 
+_BLOCK = 1 << 20  # rows looked at a time
+
 
 class FreeSearch:
   """Finds docids among what a beam search over all symbols writes.
@@ -30,15 +32,14 @@ class FreeSearch:
   """
 
   def __init__(self, trie: Trie):
-    rows = np.asarray(trie.rows)
-    self._end = EOS if (rows == EOS).any() else None
-    lengths = [rows.shape[1]]
+    self._rows = rows = np.asarray(trie.rows)
+    blocks = [rows[i : i + _BLOCK] for i in range(0, len(rows), _BLOCK)]
+    self._end = EOS if any((b == EOS).any() for b in blocks) else None
+    lengths = {rows.shape[1]}
     if self._end is None:
-      lengths = np.unique((rows != PAD).sum(axis=1)).tolist()
-    self._lengths = lengths
-    self._dtype = rows.dtype
-    self._width = rows.shape[1]
-    self._rows = {row.tobytes(): number for number, row in enumerate(rows)}
+      each = ((block != PAD).sum(axis=1).tolist() for block in blocks)
+      lengths = set[int]().union(*each)
+    self._lengths = sorted(lengths)
 
   def __call__(
     self, stepper: T5Stepper, inputs: Int[np.ndarray, "B L"], *, num_beams: int
@@ -70,12 +71,50 @@ class FreeSearch:
     self, symbols: Int[np.ndarray, "B K T"]
   ) -> Int[np.ndarray, "B K"]:
     """Looks sequences up among the docids; -1 for what is none."""
-    missing = self._width - symbols.shape[2]
+    missing = self._rows.shape[1] - symbols.shape[2]
     padded = np.pad(symbols, ((0, 0), (0, 0), (0, missing)))
-    padded = padded.astype(self._dtype)
-    return np.array(
-      [[self._rows.get(one.tobytes(), -1) for one in beams] for beams in padded]
-    )
+    found = find(self._rows, padded.reshape(-1, padded.shape[2]))
+    return found.reshape(symbols.shape[:2])
+
+
+def find(
+  rows: Int[np.ndarray, "U T"], wanted: Int[np.ndarray, "Q T"]
+) -> Int[np.ndarray, " Q"]:
+  """Looks rows up among sorted ones, all of them at once.
+
+  A bisection reads a row of each step's middle, so nothing is made of `rows`
+  beforehand and they may be memory-mapped.
+
+  >>> rows = np.array([[2, 0], [3, 2], [3, 5], [4, 2]])
+  >>> find(rows, np.array([[3, 5], [2, 0], [3, 4], [9, 9]])).tolist()
+  [2, 0, -1, -1]
+
+  Args:
+    rows: distinct, in lexicographic order.
+    wanted: what is looked up.
+
+  Returns:
+    Numbers of the rows that equal what is wanted; -1 where none does.
+  """
+  low = np.zeros(len(wanted), np.int64)
+  left = np.full(len(wanted), len(rows))  # rows from `low` on that may be it
+  while (left > 1).any():
+    half = left // 2
+    # Never past the last row: where half > 0, low + half < low + left.
+    low += np.where(_after(rows[low + half], wanted), 0, half)
+    left -= half
+  return np.where((rows[low] == wanted).all(axis=1), low, -1)
+
+
+def _after(
+  rows: Int[np.ndarray, "Q T"], wanted: Int[np.ndarray, "Q T"]
+) -> Bool[np.ndarray, " Q"]:
+  """Whether each row stands behind what is wanted."""
+  first = (rows != wanted).argmax(axis=1)[:, None]
+  ours, theirs = (
+    np.take_along_axis(values, first, axis=1)[:, 0] for values in (rows, wanted)
+  )
+  return ours > theirs
 
 
 def _sorted(

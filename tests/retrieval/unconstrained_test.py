@@ -4,11 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError
 from genret.decoding.trie import Trie
-from genret.retrieval import model_folder
+from genret.retrieval import model_folder, unconstrained
 from genret.retrieval.generative import Retriever
 
 pytestmark = pytest.mark.usefixtures("compile_once")
@@ -64,6 +66,22 @@ def test_a_docid_is_one_as_soon_as_it_is_written(model):
   bound, free = (r.search(QUERIES, k=4, num_beams=ALL) for r in both)
   same(free, bound)
   assert all(len(hits) == 4 for hits in free)
+
+
+@given(
+  st.lists(st.lists(st.integers(0, 5), min_size=3, max_size=3), min_size=1),
+  st.sampled_from([np.uint16, np.int32]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_look_up_finds_every_docid_and_nothing_else(docids, dtype):
+  rows = np.unique(np.array(docids, dtype), axis=0)
+  wanted = np.stack(np.unravel_index(np.arange(7**3), (7, 7, 7)), axis=1)
+  numbers = {tuple(row): number for number, row in enumerate(rows.tolist())}
+  assert unconstrained.find(rows, wanted).tolist() == [
+    numbers.get(tuple(row), -1) for row in wanted.tolist()
+  ]
+  beyond = wanted + (1 << 16)  # not taken for what fits into 16 bits
+  assert (unconstrained.find(rows, beyond) == -1).all()
 
 
 def test_devices_that_share_a_model_are_refused(model):
