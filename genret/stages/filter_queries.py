@@ -22,7 +22,7 @@ from genret.core.errors import ConfigError, UserError
 from genret.embeddings.store import EmbeddingStore
 from genret.querygen import filter as round_trip
 from genret.querygen import grouped, plots, tables
-from genret.querygen.filter import Rule, Verdict
+from genret.querygen.filter import Rule, Search, Verdict
 from genret.querygen.grouped import GroupedQueries
 from genret.querygen.rates import RateCounts, Rates
 from genret.stages import describe_queries, searchers
@@ -33,7 +33,7 @@ from genret.stages.describe_queries import (
   DescribeQueriesConfig,
   Report,
 )
-from genret.stages.searchers import Opening, Search, SearcherConfig
+from genret.stages.searchers import Opening, SearcherConfig
 from genret.tasks import synthetic
 from genret.tasks.synthetic import SyntheticQuery
 

@@ -1,17 +1,17 @@
 """Searchers by name: BM25, dense, or a model folder, opened when needed."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from genret.core import artifacts
-from genret.core.collection import Collection, Query
+from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError, suggest
-from genret.core.runs import Run
 from genret.embeddings.encoder import Encoder, minilm
 from genret.embeddings.store import EmbeddingStore
+from genret.querygen.filter import Search
 from genret.retrieval import model_folder
 from genret.retrieval.bm25 import BM25, Bm25Config
 from genret.retrieval.dense import Dense
@@ -19,9 +19,6 @@ from genret.retrieval.generative import Retriever
 from genret.stages import embed, retrieve
 from genret.stages.described import described
 from genret.stages.embed import EmbedConfig
-
-Search = Callable[[Sequence[Query], int], Run]
-"""(queries, k) -> at most k documents for each, best first."""
 
 BM25_NAME, DENSE_NAME = NAMES = ("bm25", "dense")
 
