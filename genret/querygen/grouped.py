@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ class GroupedQueries:
   Attributes:
     rows: the row of each query's document, ascending, int32 [Q].
     left_out: queries of documents that a rung of a ladder does not have.
+    low_grade: queries left out for the grade they were made for.
     path: the file; None for labelled queries.
   """
 
@@ -37,21 +38,27 @@ class GroupedQueries:
     read: Callable[[], Iterator[SyntheticQuery]],
     *,
     left_out: int = 0,
+    low_grade: int = 0,
     path: Path | None = None,
   ):
     self.rows = rows
     self._read = read
     self.left_out = left_out
+    self.low_grade = low_grade
     self.path = path
 
   @classmethod
-  def open(cls, path: Path, collection: Collection) -> "GroupedQueries":
+  def open(
+    cls, path: Path, collection: Collection, *, relevance: int | None = None
+  ) -> "GroupedQueries":
     """Opens synthetic queries, and checks every line.
 
     Args:
       path: an artifact, or a file, as `synthetic.queries_file` takes it.
       collection: whose documents they were made for. A rung may be given
         queries of all its collection; those of others are left out.
+      relevance: the least grade that counts as relevant. Queries made for a
+        lower one are left out; those made for none are read. None: all are.
 
     Returns:
       The queries; of one document in the order of the file.
@@ -59,24 +66,32 @@ class GroupedQueries:
     Raises:
       ArtifactError: a folder without queries.
       DataError: says file and line of a fault, such as a document that the
-        collection does not have; or that no query is of this rung.
+        collection does not have; or that no query is left.
     """
     folder, path = Path(path), synthetic.queries_file(path)
     _warn_of_another(folder, collection)
     blocks = [np.zeros(0, np.int32)]
+    right = [np.zeros(0, bool)]
     number = 0
     for block in synthetic.blocks_of_queries(path):
       blocks.append(
         synthetic.rows_of(block, collection, path=path, number=number)
       )
+      right.append(_right(block, relevance))
       number += len(block)
-    all_rows = np.concatenate(blocks)
-    mine = all_rows >= 0
+    all_rows, graded = np.concatenate(blocks), np.concatenate(right)
+    here = all_rows >= 0
+    mine = here & graded
     rows = all_rows[mine]
+    counts = {
+      "left_out": int((~here).sum()),
+      "low_grade": int((here & ~graded).sum()),
+    }
     if not len(rows):
       raise DataError(
         f"none of the {number:,} queries is of a document of"
-        f" {collection.name!r}",
+        f" {collection.name!r}"
+        + (f" and of grade {relevance} or more" if counts["low_grade"] else ""),
         path=path,
       )
 
@@ -84,13 +99,13 @@ class GroupedQueries:
       return itertools.compress(synthetic.read_queries(path), mine)
 
     if (np.diff(rows) >= 0).all():
-      return cls(rows, stream, left_out=number - len(rows), path=path)
+      return cls(rows, stream, **counts, path=path)
     order = np.argsort(rows, kind="stable")
     held = list(stream())
     return cls(
       rows[order],
       lambda: (held[i] for i in order.tolist()),
-      left_out=number - len(rows),
+      **counts,
       path=path,
     )
 
@@ -137,16 +152,30 @@ class GroupedQueries:
       yield document, list(itertools.islice(queries, count))
 
 
+def _right(
+  block: Sequence[SyntheticQuery], relevance: int | None
+) -> np.ndarray:
+  """Says which queries were made for no lower grade; bool [B]."""
+  if relevance is None:
+    return np.ones(len(block), bool)
+  return np.array([synthetic.is_relevant(q, relevance) for q in block])
+
+
+def identities(collection: Collection) -> set[str]:
+  """Returns whose a collection is: its own, and those above a rung."""
+  known = {collection.identity}
+  while collection.parent is not None:
+    collection = collection.parent
+    known.add(collection.identity)
+  return known
+
+
 def _warn_of_another(folder: Path, collection: Collection) -> None:
   """Warns of queries made for another collection whose docnos are known."""
   if not folder.is_dir():
     return
   made_for = artifacts.load(folder).inputs.get("collection")
-  known = {collection.identity}
-  while collection.parent is not None:
-    collection = collection.parent
-    known.add(collection.identity)
-  if made_for is not None and made_for not in known:
+  if made_for is not None and made_for not in identities(collection):
     _log.warning(
       "%s was made for another collection than %s, or for another preparation"
       " of it: queries are matched to documents by docno alone",

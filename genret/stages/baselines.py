@@ -77,7 +77,8 @@ class BaselinesConfig:
     train_split: Whose queries are trained on.
     dev_split: Whose queries settings are chosen on; never `test`.
     dev_measure: What they are chosen by; higher is better.
-    relevance: The lowest grade that counts as relevant.
+    relevance: The lowest grade that counts as relevant; synthetic queries made
+      for a lower one are not appended.
   """
 
   split: str = "test"
@@ -198,6 +199,8 @@ def _recipe(
     )
   if row == "bm25_synthetic":
     inputs["queries"] = grouped.identity(Path(config.synthetic_queries))
+    if config.relevance != 1:  # else as before grades were read
+      asked["relevance"] = config.relevance
   names = {
     "bm25": ("bm25",),
     "bm25_tuned": ("bm25", "bm25_grid", *_DEV),
@@ -235,9 +238,15 @@ def _fit_expanded(config: BaselinesConfig, collection: Collection) -> Fitted:
 
 
 def _fit_synthetic(config: BaselinesConfig, collection: Collection) -> Fitted:
-  queries = GroupedQueries.open(Path(config.synthetic_queries), collection)
+  queries = GroupedQueries.open(
+    Path(config.synthetic_queries), collection, relevance=config.relevance
+  )
   appended = ((query.docno, query.text) for query in queries)
-  return _expanded(config, collection, appended)
+  fitted = _expanded(config, collection, appended)
+  if not queries.low_grade:
+    return fitted
+  left_out = {"queries_of_lower_grades": queries.low_grade}
+  return dataclasses.replace(fitted, settings={**fitted.settings, **left_out})
 
 
 def _expanded(

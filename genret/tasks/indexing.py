@@ -5,6 +5,7 @@ Nothing here imports TensorFlow.
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,14 @@ from genret.core.artifacts import file_hash
 from genret.core.collection import Collection
 from genret.tasks import representations
 from genret.tasks.examples import TaskConfig, Texts, in_blocks
-from genret.tasks.synthetic import blocks_of_queries, queries_file, rows_of
+from genret.tasks.synthetic import (
+  blocks_of_queries,
+  is_relevant,
+  queries_file,
+  rows_of,
+)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,10 +165,13 @@ class D2Q(TaskConfig):
       `docno<TAB>query`, or JSON objects with `docno` and `query` when it is
       named *.jsonl; either may be gzipped.
     num_queries: at most so many of each document, the first in the file.
+    relevance: the least grade that counts as relevant. Queries made for a
+      lower one are left out, and counted; those made for none are read.
   """
 
   path: str
   num_queries: int | None = None
+  relevance: int = dataclasses.field(default=1, metadata={"unless_set": True})
   name: str = "d2q"
 
   def __post_init__(self):
@@ -173,14 +184,24 @@ class D2Q(TaskConfig):
   def texts(self, collection: Collection) -> Iterator[Texts]:
     """Yields the queries, in file order."""
     taken = np.zeros(len(collection.docnos), np.int32)
-    number = 0
+    number = low = 0
     for block in blocks_of_queries(self._file):
       rows = rows_of(block, collection, path=self._file, number=number)
       number += len(block)
-      mine = np.flatnonzero(rows >= 0)
+      right = np.array([is_relevant(q, self.relevance) for q in block])
+      low += int((~right).sum())
+      mine = np.flatnonzero((rows >= 0) & right)
       kept = mine[self._kept(rows[mine], taken)]
       yield Texts(
         documents=rows[kept].tolist(), texts=[block[i].text for i in kept]
+      )
+    if low:
+      _log.warning(
+        "task %r leaves out %s of %s queries, made for a grade below %d",
+        self.name,
+        f"{low:,}",
+        f"{number:,}",
+        self.relevance,
       )
 
   def _kept(self, rows: np.ndarray, taken: np.ndarray) -> np.ndarray:
@@ -198,7 +219,10 @@ class D2Q(TaskConfig):
 
   def content(self) -> dict[str, Any]:
     """Returns the settings, the file by its hash: it may lie anywhere."""
-    return {**super().content(), "path": file_hash(self._file)}
+    found = {**super().content(), "path": file_hash(self._file)}
+    if self.relevance == 1:  # as before there was this setting
+      del found["relevance"]
+    return found
 
   @property
   def _file(self) -> Path:

@@ -40,6 +40,20 @@ class SyntheticQuery:
   grade: int | None = None
 
 
+def is_relevant(query: SyntheticQuery, relevance: int) -> bool:
+  """Says whether a query may stand for its document.
+
+  >>> query = SyntheticQuery(docno="d1", text="who", grade=1)
+  >>> is_relevant(query, 1), is_relevant(query, 2)
+  (True, False)
+
+  Args:
+    query: one made for no grade always may.
+    relevance: the least grade that counts as relevant.
+  """
+  return query.grade is None or query.grade >= relevance
+
+
 def write_line(query: SyntheticQuery) -> str:
   """Words a query as a line of a *.jsonl file.
 

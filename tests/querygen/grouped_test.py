@@ -93,6 +93,25 @@ def test_what_made_a_query_is_kept(collection, tmp_path):
   assert list(GroupedQueries.open(tmp_path / "q.jsonl", collection)) == [query]
 
 
+def test_queries_of_lower_grades_are_left_out_where_asked(collection, tmp_path):
+  path = tmp_path / "q.jsonl"
+  made_for = [("b", None), ("a", 0), ("d", 1), ("c", 2)]
+  path.write_text(
+    "".join(
+      write_line(SyntheticQuery(docno=docno, text="who", grade=grade))
+      for docno, grade in made_for
+    )
+  )
+  for relevance, docnos in ((None, "badc"), (1, "bdc"), (2, "bc")):
+    found = GroupedQueries.open(path, collection, relevance=relevance)
+    assert [query.docno for query in found] == list(docnos)
+    assert found.low_grade == 4 - len(docnos) and not found.left_out
+  query = SyntheticQuery(docno="a", text="who", grade=0)
+  path.write_text(write_line(query))
+  with pytest.raises(DataError, match="of grade 1 or more"):
+    GroupedQueries.open(path, collection, relevance=1)
+
+
 def test_labelled_queries_are_those_of_relevant_documents(collection):
   found = GroupedQueries.labelled(collection, "train")
   assert [(q.docno, q.text) for q in found] == [

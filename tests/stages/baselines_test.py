@@ -16,6 +16,7 @@ from genret.retrieval.dense import Dense
 from genret.stages import baselines
 from genret.stages.baselines import BaselinesConfig, Bm25Grid
 from genret.stages.embed import EmbedConfig
+from genret.tasks.synthetic import SyntheticQuery, write_line
 
 TOPICS = ["cat", "dog", "ship", "music", "river", "doctor"]
 SMALL = BagOfSubwordsConfig(
@@ -207,6 +208,31 @@ def test_a_row_of_documents_with_synthetic_queries(toy, tmp_path):
   path.write_text("d9\ta vessel\n")
   with pytest.raises(DataError, match="d9"):
     baselines.run(config, toy, tmp_path / "b")
+
+
+def test_queries_made_for_a_lower_grade_are_not_appended(toy, tmp_path):
+  path = tmp_path / "queries.jsonl"
+  path.write_text(
+    "".join(
+      write_line(SyntheticQuery(docno="d5", text="a vessel", grade=grade))
+      for grade in (0, None, 1, 2)
+    )
+  )
+  config = BaselinesConfig(
+    bm25_grid=None,
+    bm25_expanded=False,
+    bag_of_subwords=None,
+    synthetic_queries=path,
+  )
+  for relevance, appended in ((1, 3), (2, 2)):
+    out = tmp_path / str(relevance)
+    config = dataclasses.replace(config, relevance=relevance)
+    baselines.run(config, toy, out)
+    said = settings(out, "bm25_synthetic")
+    assert said["appended_queries"] == appended
+    assert said["queries_of_lower_grades"] == 4 - appended
+    found = artifacts.load(out / "bm25_synthetic").arguments
+    assert found.get("relevance", 1) == relevance
 
 
 def test_settings_are_never_chosen_on_test():

@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from genret.core import artifacts, rungs
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError, DataError
+from genret.core.provenance import canonical
 from genret.core.text import Tokenizer
 from genret.tasks.indexing import D2Q, DaQ, FirstP, Sentences, Titles
 from genret.tasks.synthetic import BLOCK, SyntheticQuery, write_line
@@ -85,6 +87,26 @@ def test_d2q_takes_the_first_queries_of_each_document(small, tmp_path):
   assert read(config, small) == {2: ["one", "three", "four"], 0: ["two"]}
   config = D2Q(rate=1.0, path=str(path), num_queries=2)
   assert read(config, small) == {2: ["one", "three"], 0: ["two"]}
+
+
+def test_d2q_leaves_out_queries_of_lower_grades(small, tmp_path, caplog):
+  path = tmp_path / "queries.jsonl"
+  grades = {"zero": 0, "none": None, "one": 1, "two": 2}
+  path.write_text(
+    "".join(
+      write_line(SyntheticQuery(docno="a", text=text, grade=grade))
+      for text, grade in grades.items()
+    )
+  )
+  config = D2Q(rate=1.0, path=str(path))
+  assert read(config, small) == {0: ["none", "one", "two"]}
+  assert "leaves out 1 of 4 queries, made for a grade below 1" in caplog.text
+  first = dataclasses.replace(config, num_queries=1)
+  assert read(first, small) == {0: ["none"]}
+  strict = dataclasses.replace(config, relevance=2)
+  assert read(strict, small) == {0: ["none", "two"]}
+  assert "relevance" not in config.content() | canonical(config)
+  assert strict.content()["relevance"] == canonical(strict)["relevance"] == 2
 
 
 def test_d2q_reads_an_artifact_as_it_reads_its_file(small, tmp_path):
