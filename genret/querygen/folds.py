@@ -4,8 +4,11 @@ import hashlib
 from collections.abc import Iterable
 
 import numpy as np
+from tqdm import tqdm
 
+from genret.core.collection import Collection, Document
 from genret.core.errors import ConfigError
+from genret.core.text import normalise_query
 
 
 def fold_of(docno: str, folds: int) -> int:
@@ -29,6 +32,58 @@ def folds_of(docnos: Iterable[str], folds: int) -> np.ndarray:
   """
   check(folds)
   return np.fromiter((fold_of(docno, folds) for docno in docnos), np.int32)
+
+
+def met(numbers: np.ndarray, where: np.ndarray, folds: int) -> np.ndarray:
+  """Says in which folds each thing is met; bool [numbers, folds].
+
+  >>> met(np.array([0, 1, 0]), np.array([1, 0, 0]), 2).tolist()
+  [[True, True], [True, False]]
+
+  Args:
+    numbers: int [P], of things; all from 0 on are there.
+    where: int [P], the fold each is in.
+    folds: how many there are.
+  """
+  found = np.zeros((numbers.max() + 1, folds), bool)
+  found[numbers, where] = True
+  return found
+
+
+def folds_of_texts(
+  collection: Collection, rows: np.ndarray, folds: int
+) -> np.ndarray:
+  """Says in which folds a document of the same text lies.
+
+  Texts are the same but for case, white space and Unicode form. All documents
+  of the collection are read, once.
+
+  Args:
+    collection: any.
+    rows: int [P], of some documents.
+    folds: how many there are.
+
+  Returns:
+    bool [P, folds].
+  """
+  different, back = np.unique(rows, return_inverse=True)
+  keys = [_key(document) for document in collection.documents(different)]
+  found = {key: np.zeros(folds, bool) for key in keys}
+  for document in tqdm(
+    collection.documents(),
+    desc="repeated documents",
+    total=collection.num_documents,
+    delay=2.0,
+  ):
+    same = found.get(_key(document))
+    if same is not None:
+      same[fold_of(document.docno, folds)] = True
+  return np.stack([found[key] for key in keys])[back]
+
+
+def _key(document: Document) -> bytes:
+  text = normalise_query(document.contents).encode()
+  return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def held_out(docnos: Iterable[str], share: float) -> np.ndarray:

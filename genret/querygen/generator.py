@@ -29,6 +29,7 @@ from genret.tasks.synthetic import SyntheticQuery
 
 STAGE = "generator"
 SPEC = "generator.json"
+FOLD_SUMMARY = "summary.json"
 FORMAT_VERSION = 1
 
 
@@ -38,11 +39,13 @@ class GeneratorSpec:
 
   Attributes:
     folds: models; that of fold f saw no pair of a document in f. With one,
-      it saw all.
+      it saw all but a share of the documents, which its loss is measured on.
     title: whether the title stands before the text.
     grades: whether it was told of grades, and can be asked for one.
     inputs_length: the most ids of a document.
     targets_length: the most ids of a query.
+    seen_grades: what can be asked for: those of which every model saw a pair.
+      Empty where it was told of none, or nobody wrote down which.
   """
 
   folds: int = 1
@@ -50,6 +53,9 @@ class GeneratorSpec:
   grades: bool = False
   inputs_length: int = 384
   targets_length: int = 64
+  seen_grades: tuple[int, ...] = dataclasses.field(
+    default=(), metadata={"unless_set": True}
+  )
 
   def save(self, folder: Path) -> None:
     """Writes `generator.json`."""
@@ -68,7 +74,8 @@ class GeneratorSpec:
       fields = json.loads(path.read_text(encoding="utf-8"))
       version = fields.pop("format_version")
       if version == FORMAT_VERSION:
-        return cls(**fields)
+        seen = tuple(fields.pop("seen_grades", ()))
+        return cls(**fields, seen_grades=seen)
     except (OSError, ValueError, KeyError, TypeError) as error:
       raise ArtifactError(f"{path} is damaged: {error!r}.") from error
     raise ArtifactError(
@@ -106,6 +113,11 @@ class Request:
       raise ConfigError(
         f"duplicates is {self.duplicates!r}; expected 'keep' or 'refill'."
       )
+    if len(set(self.grades)) < len(self.grades):
+      raise ConfigError(
+        f"grades are {list(self.grades)}, and some stand there twice; expected"
+        " each once. NUM_QUERIES says how many queries each has."
+      )
     for name, least in (("rounds", 1), ("seed", 0)):
       if getattr(self, name) < least:
         raise ConfigError(
@@ -140,8 +152,8 @@ class Generator:
     request: what is wanted.
 
   Raises:
-    ConfigError: a grade is asked of models that know of none, or none is
-      asked of those that do.
+    ConfigError: a grade is asked of models that know of none or never saw
+      it, or none is asked of those that do.
   """
 
   def __init__(
@@ -160,6 +172,12 @@ class Generator:
         if spec.grades
         else "This generator was told of no grades and cannot be asked for"
         f" {list(request.grades)}; train one with --grades."
+      )
+    unseen = sorted(set(request.grades) - set(spec.seen_grades))
+    if spec.seen_grades and unseen:
+      raise ConfigError(
+        f"This generator was trained on grades {list(spec.seen_grades)} and"
+        f" cannot be asked for {unseen}; leave them out of GRADES."
       )
     self._spec = spec
     self._samplers = samplers

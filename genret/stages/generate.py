@@ -12,7 +12,7 @@ from genret.core.errors import ArtifactError, ConfigError
 from genret.interop import weights
 from genret.interop.weights import Weights
 from genret.querygen import generator as generator_lib
-from genret.querygen import overlap, shards
+from genret.querygen import grouped, overlap, shards
 from genret.querygen.generator import Generator, GeneratorSpec, Request
 from genret.querygen.sampling import Sampler
 from genret.querygen.shards import Shards
@@ -175,18 +175,24 @@ def _spec(
 def _of_fold(
   manifest: artifacts.Manifest, collection: Collection, folder: Path
 ) -> GeneratorSpec:
-  """Returns how one fold's model reads, unless it saw these very pairs."""
-  if (
-    manifest.arguments["folds"] > 1
-    and manifest.inputs["collection"] == collection.identity
-  ):
+  """Returns how one fold's model reads, unless it saw these very pairs.
+
+  A rung of a ladder has pairs of the collections above it.
+  """
+  if manifest.arguments["folds"] > 1 and manifest.inputs[
+    "collection"
+  ] in grouped.identities(collection):
     raise ConfigError(
       f"{folder} is one fold of a generator, and saw the labels of most"
       f" documents of {collection.name!r}; give the folder above it."
     )
   pairs = dict(manifest.arguments["pairs"])
   del pairs["split"]
-  return GeneratorSpec(folds=1, **pairs)
+  seen = ()
+  if pairs["grades"]:
+    path = folder / generator_lib.FOLD_SUMMARY
+    seen = json.loads(path.read_text(encoding="utf-8")).get("grades", ())
+  return GeneratorSpec(folds=1, **pairs, seen_grades=tuple(seen))
 
 
 def _recipe(

@@ -1,6 +1,7 @@
 """The generator stage: judged pairs in, models that write queries out."""
 
 import dataclasses
+import logging
 import shutil
 import time
 from pathlib import Path
@@ -15,8 +16,16 @@ from genret.interop import weights
 from genret.models.t5 import T5
 from genret.querygen import folds as folds_lib
 from genret.querygen import generator as generator_lib
+from genret.querygen import grouped
+from genret.querygen.generator import GeneratorSpec
 from genret.retrieval.model_folder import ModelSpec
-from genret.stages import cached_states, generator_config, held_out, trained
+from genret.stages import (
+  cached_states,
+  generator_config,
+  held_out,
+  train_config,
+  trained,
+)
 from genret.stages.cached_states import CachedStates
 from genret.stages.first_params import Start
 from genret.stages.generator_config import GeneratorConfig
@@ -32,14 +41,15 @@ from genret.training.step import Program
 
 __all__ = ["GeneratorConfig", "run"]
 
+_log = logging.getLogger(__name__)
+
 CHECKPOINTS = "checkpoints"
-SUMMARY = "summary.json"
 STATES = "states"
 _IDENTIFYING = (
   weights.HEADER,
   weights.PARAMETERS,
   trained.RESULT,
-  SUMMARY,
+  generator_lib.FOLD_SUMMARY,
   held_out.CURVE,
 )
 
@@ -87,9 +97,11 @@ def _run(
   recipe = whole.recipe()
   if cluster.once(lambda: artifacts.begin(out, recipe) is not None):
     return out
-  cluster.once(lambda: _lay_out(config, out, text=text))
+  spec = whole.spec
+  cluster.once(lambda: _lay_out(spec, out, text=text))
   if cluster.is_first():
     print(whole.describe())
+    _warn_of_labels(config, collection)
   for fold in range(config.folds):
     whole.train(fold, generator_lib.fold_folder(out, fold), text=text)
 
@@ -108,10 +120,30 @@ def _run(
   return out
 
 
-def _lay_out(config: GeneratorConfig, out: Path, *, text: ConfigText) -> None:
-  config.spec.save(out)
+def _lay_out(spec: GeneratorSpec, out: Path, *, text: ConfigText) -> None:
+  spec.save(out)
   artifacts.write_text(out / CONFIG, text.given)
   artifacts.write_text(out / OPERATIVE_CONFIG, text.operative)
+
+
+def _warn_of_labels(config: GeneratorConfig, collection: Collection) -> None:
+  """Warns of a start that has seen what cross-fitting keeps from a model."""
+  folder = config.initial_checkpoint
+  if folder is None or config.folds == 1:
+    return
+  manifest = artifacts.load(Path(folder).expanduser())
+  known = grouped.identities(collection)
+  if (
+    manifest.stage in (weights.GENERATOR, train_config.STAGE)
+    and manifest.inputs.get("collection") in known
+  ):
+    _log.warning(
+      "%s was trained on labels of %s: every fold's model starts from it, so"
+      " that none is free of the labels of its documents, and cross-fitting is"
+      " undone; start from other weights (INITIAL_CHECKPOINT_PATH)",
+      folder,
+      collection.root,
+    )
 
 
 class Run:
@@ -130,8 +162,24 @@ class Run:
     )
     docnos = [collection.docnos[int(row)] for row in self.pairs.rows]
     self._folds = folds_lib.folds_of(docnos, config.folds)
+    self._leaking = self._found_leaks()
     self._held_out = folds_lib.held_out(docnos, config.held_out_share)
     self._start = self._opened_start()
+
+  @property
+  def spec(self) -> GeneratorSpec:
+    """What writing queries needs to know."""
+    spec = self._config.spec
+    if not spec.grades:
+      return spec
+    seen = [self._grades(fold) for fold in range(self._config.folds)]
+    shared = sorted(set.intersection(*map(set, seen)))
+    return dataclasses.replace(spec, seen_grades=tuple(shared))
+
+  def _grades(self, fold: int) -> list[int]:
+    """Returns the grades that a fold's model is trained on, ascending."""
+    chosen = ~self._leaking[:, fold] & ~self._held_out
+    return np.unique(self.pairs.grades[chosen]).tolist()
 
   def describe(self) -> str:
     """Says how many pairs there are."""
@@ -177,8 +225,16 @@ class Run:
         model=self._config.model,
         dtype=self._config.dtype,
       )
-      counts = {"trained_pairs": len(train), "held_out_pairs": len(judged)}
-      artifacts.write_json(out / SUMMARY, {"fold": fold, **counts})
+      counts = {
+        "trained_pairs": len(train),
+        "held_out_pairs": len(judged),
+        "repeating_pairs": int(self._repeating(fold).sum()),
+      }
+      if self._config.pairs.grades:
+        counts["grades"] = self._grades(fold)
+      artifacts.write_json(
+        out / generator_lib.FOLD_SUMMARY, {"fold": fold, **counts}
+      )
       artifacts.seal(
         out,
         recipe,
@@ -194,18 +250,35 @@ class Run:
   def _parts(self, fold: int) -> tuple[Pairs, Pairs]:
     """Returns the pairs that a fold's model is trained and judged on."""
     config = self._config
-    seen = np.ones(len(self.pairs), bool)
-    if config.folds > 1:
-      seen = self._folds != fold
+    seen = ~self._leaking[:, fold]
     train = self.pairs.only(seen & ~self._held_out)
     judged = self.pairs.only(seen & self._held_out)
     if not len(train) or not len(judged):
       raise ConfigError(
         f"Fold {fold} of {config.folds} leaves {len(train):,} pairs to train on"
-        f" and {len(judged):,} to measure the loss on; of each some are needed."
+        f" and {len(judged):,} to measure the loss on; of each some are needed"
+        f" ({self._repeating(fold).sum():,} pairs repeat a question or a"
+        " document of the fold)."
         " Take fewer folds (FOLDS) or another share (HELD_OUT_SHARE)."
       )
     return train, judged
+
+  def _found_leaks(self) -> np.ndarray:
+    """Says which pairs tell each fold's model of its documents; bool [P, F].
+
+    Those of documents in the fold, and those whose question, or whose
+    document's text, occurs in the fold as well.
+    """
+    pairs, folds = self.pairs, self._config.folds
+    if folds == 1:
+      return np.zeros((len(pairs), 1), bool)
+    asked = folds_lib.met(pairs.questions, self._folds, folds)
+    texts = folds_lib.folds_of_texts(self._collection, pairs.rows, folds)
+    return asked[pairs.questions] | texts
+
+  def _repeating(self, fold: int) -> np.ndarray:
+    """Says which pairs of other folds' documents are left out; bool [P]."""
+    return self._leaking[:, fold] & (self._folds != fold)
 
   def _loop(
     self,

@@ -28,7 +28,7 @@ class GeneratorConfig:
     loop: Steps and intervals, of each model.
     pairs: How pairs are read.
     folds: Of documents. A model is trained for each, on the pairs of all
-      other documents; with 1 there is one model, which sees all pairs.
+      other documents; with 1 there is one model, for all documents.
     held_out_share: Of the documents that a model may see; what its loss is
       measured on, which chooses its best state. Never of its own fold.
     task_feature_lengths: Of a row, {"inputs": L, "targets": T}.

@@ -4,7 +4,7 @@ What a generator of queries is trained on. Nothing here imports TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from genret.core import text
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError, suggest
-from genret.core.text import Tokenizer, Vocabulary
+from genret.core.text import Tokenizer, Vocabulary, normalise_query
 from genret.tasks import stream_feed
 from genret.tasks.examples import Examples
 from genret.tasks.packing import Features, RowLengths
@@ -78,12 +78,17 @@ class Pairs:
     examples: the documents' ids; the number of a pair is its `documents`.
     targets: the queries, all of the collection.
     rows: int64 [P], of the documents in the collection.
+    grades: int64 [P], of the judgements.
+    questions: int64 [P], the same number for queries of the same text, but
+      for case, white space and Unicode form.
     num_empty: pairs left out, of documents without text.
   """
 
   examples: Examples
   targets: Targets
   rows: np.ndarray
+  grades: np.ndarray
+  questions: np.ndarray
   num_empty: int = 0
 
   def __len__(self) -> int:
@@ -106,6 +111,8 @@ class Pairs:
         num_start=chunk.num_start,
       ),
       rows=self.rows[places],
+      grades=self.grades[places],
+      questions=self.questions[places],
     )
 
 
@@ -184,8 +191,17 @@ def read(
     examples=examples,
     targets=_targets([judged[at][0] for at, _ in kept], config),
     rows=np.array([row for _, row in kept]),
+    grades=np.array([judged[at][2] for at, _ in kept]),
+    questions=_numbers(judged[at][0] for at, _ in kept),
     num_empty=len(rows) - len(kept),
   )
+
+
+def _numbers(texts: Iterable[str]) -> np.ndarray:
+  """Numbers texts; those that are the same question have the same number."""
+  seen: dict[str, int] = {}
+  keys = map(normalise_query, texts)
+  return np.array([seen.setdefault(key, len(seen)) for key in keys])
 
 
 def _judged(

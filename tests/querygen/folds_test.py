@@ -31,6 +31,13 @@ def test_held_out_documents_are_of_all_folds():
   assert (more | out == more).all()
 
 
+def test_texts_are_met_in_the_folds_of_all_that_repeat_them(documents):
+  found = folds.folds_of_texts(documents, np.array([2, 0, 2]), 3)
+  docnos = list(documents.docnos)
+  for mine, row in zip(found, (2, 0, 2), strict=True):
+    assert np.flatnonzero(mine).tolist() == [folds.fold_of(docnos[row], 3)]
+
+
 def test_no_fold_is_refused():
   with pytest.raises(ConfigError, match="folds is 0"):
     folds.folds_of(DOCNOS, 0)

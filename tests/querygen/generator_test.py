@@ -108,10 +108,15 @@ def test_grades_are_asked_for(sampler, documents):
     generate([sampler], documents, spec=spec)
   with pytest.raises(ConfigError, match="told of no grades"):
     generate([sampler], documents, grades=(1,))
+  spec = dataclasses.replace(spec, seen_grades=(0, 2))
+  with pytest.raises(ConfigError, match=r"grades \[0, 2\] and cannot .* \[1\]"):
+    generate([sampler], documents, spec=spec, grades=(2, 1))
 
 
 def test_a_spec_is_written_and_read(tmp_path):
-  spec = GeneratorSpec(folds=3, grades=True, inputs_length=100)
+  spec = GeneratorSpec(
+    folds=3, grades=True, inputs_length=100, seen_grades=(0, 2)
+  )
   spec.save(tmp_path)
   assert GeneratorSpec.load(tmp_path) == spec
   (tmp_path / "generator.json").write_text("{}")
@@ -123,6 +128,7 @@ def test_a_spec_is_written_and_read(tmp_path):
   ("wrong", "message"),
   [
     ({"duplicates": "drop"}, "expected 'keep' or 'refill'"),
+    ({"grades": (2, 1, 2)}, "some stand there twice"),
     ({"rounds": 0}, "rounds is 0"),
     ({"seed": -1}, "seed is -1"),
   ],

@@ -154,12 +154,19 @@ def test_one_fold_alone_is_refused_where_it_saw_labels(
     "inputs_length": 32,
     "targets_length": 8,
   }
-  for folds, identity, message in (
-    (2, collection.identity, "give the folder above it"),
-    (1, collection.identity, None),
-    (2, "another", None),
+  rung = Collection(
+    collection.root,
+    dataclasses.replace(artifacts.load(collection.root), seed=7),
+    parent=collection,
+  )
+  assert rung.identity != collection.identity
+  for folds, identity, of, message in (
+    (2, collection.identity, collection, "give the folder above it"),
+    (2, collection.identity, rung, "give the folder above it"),
+    (1, collection.identity, collection, None),
+    (2, "another", rung, None),
   ):
-    folder = tmp_path / f"{folds} {identity[:4]}"
+    folder = tmp_path / f"{folds} {identity[:4]} {of is rung}"
     recipe = artifacts.Recipe(
       stage=weights.GENERATOR,
       arguments={"folds": folds, "pairs": pairs},
@@ -169,11 +176,11 @@ def test_one_fold_alone_is_refused_where_it_saw_labels(
       (draft / "x").write_text("x")
     if message:
       with pytest.raises(ConfigError, match=message):
-        generate._spec(CONFIG, collection, folder)
+        generate._spec(CONFIG, of, folder)
     else:
-      assert generate._spec(
-        GenerateConfig(), collection, folder
-      ) == GeneratorSpec(inputs_length=32, targets_length=8)
+      assert generate._spec(GenerateConfig(), of, folder) == GeneratorSpec(
+        inputs_length=32, targets_length=8
+      )
 
 
 def test_no_generator_and_settings_that_cannot_be(collection, tmp_path):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from genret.core import artifacts
+from genret.core import collection as collections
+from genret.core.collection import Collection, Document, Query
 from genret.core.errors import ArtifactError, ConfigError
 from genret.embeddings.bert import BertConfig
 from genret.interop.weights import Weights
@@ -92,8 +94,62 @@ def test_a_fold_never_sees_pairs_of_its_documents(collection, finished):
     )
     assert counts["trained_pairs"] == len(train)
     assert counts["held_out_pairs"] == len(judged)
+    assert counts["repeating_pairs"] == run._repeating(fold).sum()
   sizes = [sum(map(len, run._parts(fold))) for fold in range(2)]
-  assert sum(sizes) == len(every)
+  repeating = sum(int(run._repeating(fold).sum()) for fold in range(2))
+  assert sum(sizes) + repeating == len(every)
+
+
+def repeating_collection(folder):
+  """Documents d0 to d39, and as many pairs; d0 and others say one thing."""
+  docnos = [f"d{i}" for i in range(40)]
+  near = [d for d in docnos[1:] if folds.fold_of(d, 2) == 0][:2]
+  far = [d for d in docnos[1:] if folds.fold_of(d, 2) == 1][:2]
+  texts = {d: f"text of {d}" for d in docnos}
+  asked = {d: f"question of {d}" for d in docnos}
+  texts[near[0]], texts[far[0]] = "The same text", "the  SAME text"
+  asked[near[1]], asked[far[1]] = "Who was it?", "who was  IT?"
+  recipe = artifacts.Recipe(
+    stage="prepare", format_version=collections.FORMAT_VERSION
+  )
+  with artifacts.building(folder, recipe) as draft:
+    collections.write(
+      draft,
+      documents=[
+        Document(docno=d, title="", text=text) for d, text in texts.items()
+      ],
+      queries=[Query(query_id=f"q{d}", text=t) for d, t in asked.items()],
+      qrels={"train": {f"q{d}": {d: 1 + (d == near[0])} for d in docnos}},
+    )
+  return Collection.open(folder), near, far
+
+
+def test_a_fold_never_sees_a_question_or_a_text_of_it_elsewhere(tmp_path):
+  collection, near, far = repeating_collection(tmp_path / "collection")
+  run = generator.Run(CONFIG, collection)
+  for fold, repeating in ((0, far), (1, near)):
+    seen = {
+      collection.docnos[int(row)]
+      for part in run._parts(fold)
+      for row in part.rows
+    }
+    others = {d for d in collection.docnos if folds.fold_of(d, 2) != fold}
+    assert seen == others - set(repeating)
+    assert run._repeating(fold).sum() == 2
+  whole = generator.Run(dataclasses.replace(CONFIG, folds=1), collection)
+  assert sum(map(len, whole._parts(0))) == 40
+
+
+def test_only_grades_that_every_model_saw_can_be_asked_for(tmp_path):
+  collection, near, _ = repeating_collection(tmp_path / "collection")
+  pairs = dataclasses.replace(CONFIG.pairs, grades=True)
+  config = dataclasses.replace(CONFIG, pairs=pairs, folds=1)
+  (held_out,) = folds.held_out(near[:1], config.held_out_share)
+  seen = (1,) if held_out else (1, 2)
+  assert generator.Run(config, collection).spec.seen_grades == seen
+  config = dataclasses.replace(config, folds=2)
+  assert generator.Run(config, collection).spec.seen_grades == (1,)
+  assert generator.Run(CONFIG, collection).spec == CONFIG.spec
 
 
 @pytest.mark.parametrize("after", [1, 3])
@@ -121,6 +177,35 @@ def test_going_on_equals_never_stopping(
   other = dataclasses.replace(CONFIG, folds=3)
   with pytest.raises(ArtifactError, match="folds is"):
     generator.run(other, collection, out=out)
+
+
+def test_a_start_that_saw_labels_is_warned_of(
+  finished, collection, tmp_path, caplog
+):
+  start = {"initial_checkpoint": finished / "fold_1"}
+  generator._warn_of_labels(dataclasses.replace(CONFIG, **start), collection)
+  assert "cross-fitting is undone" in caplog.text
+  caplog.clear()
+  model = tmp_path / "model"
+  for stage, identity, warned in (
+    ("train", collection.identity, True),
+    ("train", "another", False),
+    ("pretrain", collection.identity, False),
+  ):
+    folder = model / f"{stage} {identity[:4]}"
+    recipe = artifacts.Recipe(stage=stage, inputs={"collection": identity})
+    with artifacts.building(folder, recipe) as draft:
+      (draft / "x").write_text("x")
+    start = {"initial_checkpoint": folder}
+    generator._warn_of_labels(dataclasses.replace(CONFIG, **start), collection)
+    assert bool(caplog.records) == warned
+    caplog.clear()
+  alone = dataclasses.replace(
+    CONFIG, folds=1, initial_checkpoint=finished / "fold_1"
+  )
+  generator._warn_of_labels(alone, collection)
+  generator._warn_of_labels(CONFIG, collection)
+  assert not caplog.records
 
 
 def test_a_model_may_start_from_weights(finished, collection):

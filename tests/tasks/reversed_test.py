@@ -58,6 +58,9 @@ def test_some_of_the_pairs(small):
   pairs = reversed_pairs.read(small, PairConfig())
   some = pairs.only(np.array([True, False, True]))
   assert shown(some) == [shown(pairs)[0], shown(pairs)[2]]
+  assert pairs.questions.tolist() == [0, 1, 1]
+  assert some.questions.tolist() == [0, 1]
+  assert some.grades.tolist() == [1, 2]
   assert len(some) == 2
 
 
