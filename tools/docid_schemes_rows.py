@@ -22,10 +22,15 @@ class Row:
   collisions: str = "extra"
 
   @property
+  def scheme_file(self) -> str:
+    """The gin file of the scheme."""
+    return f"docids/{self.name}.gin"
+
+  @property
   def arguments(self) -> list[str]:
     """Arguments of `genret docids`."""
     return [
-      f"--gin_file=docids/{self.name}.gin",
+      f"--gin_file={self.scheme_file}",
       *self.settings,
       f"--collisions={self.collisions}",
     ]

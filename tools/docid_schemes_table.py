@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-MEASURES = ("RR@10", "R@1", "R@10")
+MEASURES = ("RR@10", "R@1", "R@10")  # the first with its interval
+MEMORISED = 0.95  # below it a row is under-trained
 _HEAD = (
   "docids",
   "T",
@@ -13,6 +14,7 @@ _HEAD = (
   "entropy a level, bits",
   "balance a level",
   "cosine by shared symbols",
+  "Hits@1 on training pairs",
   *(f"{measure}" for measure in MEASURES),
   *(f"free {measure}" for measure in MEASURES),
   "free docids of 10",
@@ -46,11 +48,27 @@ def cells(name: str, row: Mapping[str, Any]) -> list[str]:
     _several([level["entropy"] for level in levels], 1),
     _several([level["balance"] for level in levels], 2),
     _several(quality["similarity"], 2),
-    *(f"{bound[measure]:.3f}" for measure in MEASURES),
-    *(f"{free[measure]:.3f}" for measure in MEASURES),
+    _memorised(row["memorised"]["Hits@1"]),
+    *_measures(bound),
+    *_measures(free),
     f"{free['hits']:.1f}",
     f"{sum(row['cpu_seconds'].values()) / 60:.1f}",
   ]
+
+
+def _memorised(hits: float) -> str:
+  """Names what is under-trained.
+
+  >>> _memorised(0.97), _memorised(0.8)
+  ('0.970', '0.800 under-trained')
+  """
+  return f"{hits:.3f}" + (" under-trained" if hits < MEMORISED else "")
+
+
+def _measures(found: Mapping[str, Any]) -> list[str]:
+  first, *others = (f"{found[measure]:.3f}" for measure in MEASURES)
+  low, high = found["interval"]
+  return [f"{first} [{low:.3f}, {high:.3f}]", *others]
 
 
 def _several(values: list[float], digits: int) -> str:
