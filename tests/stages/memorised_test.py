@@ -1,11 +1,14 @@
 """Training pairs, sampled and searched with a model that knows few of them."""
 
+import dataclasses
 import functools
 import json
 
 import numpy as np
 import pytest
 
+from genret.core.docid_table import DocidTable
+from genret.core.runs import Hit
 from genret.models.t5 import T5Config
 from genret.retrieval.generative import Retriever
 from genret.stages import memorised, train
@@ -59,6 +62,44 @@ def test_all_pairs_are_taken_where_there_are_few():
   assert pairs.documents == [(3,), (4,)]
 
 
+def test_an_input_stands_for_all_documents_that_have_it(monkeypatch):
+  monkeypatch.setattr(memorised, "_CHUNK", 7)
+  draw = np.random.default_rng(0)
+  rows = [
+    (i, draw.integers(2, 4, size=draw.integers(1, 7)).tolist())
+    for i in range(200)
+  ]
+  pairs = memorised.sample({"a": examples_of(rows)}, 30)
+  for tokens, documents in zip(pairs.tokens, pairs.documents, strict=True):
+    same = tuple(i for i, ids in rows if [*ids, 1] == tokens.tolist())
+    assert documents == same
+
+
+@dataclasses.dataclass
+class Fixed:
+  """A search that always finds the first document of a table."""
+
+  table: DocidTable
+
+  def search_tokens(self, tokens, **_):
+    found = [[Hit(docno=self.table.docnos[0], score=0.0)] for _ in tokens]
+    return [*found[:-1], []]
+
+
+def test_documents_of_one_docid_are_one_answer():
+  table = DocidTable(
+    codes=np.array([[2, 3], [2, 4], [2, 3]]),
+    docnos=["a", "b", "c"],
+    vocab_size=5,
+    scheme="test",
+  )
+  pairs = memorised.sample(
+    {"x": examples_of([(0, [5]), (2, [6]), (1, [7]), (0, [8])])}, 4
+  )
+  found = memorised.measure(Fixed(table), pairs)
+  assert found["Hits@1"] == 0.5  # a and c; not b, and nothing was found of d
+
+
 @pytest.fixture(scope="module")
 def model(collection, make_docids, tmp_path_factory):
   out = tmp_path_factory.mktemp("memorised") / "model"
@@ -91,4 +132,17 @@ def test_a_finished_run_is_measured_once(model, collection, make_docids):
   assert path.stat().st_mtime_ns == before
   path.unlink()
   train.run(CONFIG, collection, docids, out=model)
-  assert json.loads(path.read_text())["pairs"] == 50
+  said = json.loads(path.read_text())
+  assert (said["pairs"], said["count"], said["checkpoint"]) == (50, 50, 2)
+
+
+@pytest.mark.parametrize("changed", [{"count": 7}, {"checkpoint": 1}])
+def test_figures_of_other_pairs_or_checkpoints_do_not_stand(
+  changed, model, collection, make_docids
+):
+  path = model / memorised.FILE
+  said = json.loads(path.read_text())
+  path.write_text(json.dumps(said | changed | {"Hits@1": -1.0}))
+  mixture = CONFIG.mixture(collection, make_docids("atomic"))
+  examples = memorised.examples_of(mixture)
+  assert memorised.measured(model, examples, 50) == said
