@@ -6,6 +6,7 @@ import math
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from genret.core import artifacts
 from genret.core.collection import Collection
@@ -60,9 +61,14 @@ class Worker:
     """Finds out what a step of this setting costs and reads, once."""
     if (known := self.calibrated(cell)) is not None:
       return known
-    with self._filling_states(cell):
+    folder = self.layout.calibration(cell)
+    with (
+      held(folder.with_name(f".{folder.name}.lock"), wait=True),
+      self._filling_states(cell),
+    ):
+      if (known := self.calibrated(cell)) is not None:
+        return known  # another process has found it out meanwhile
       self.commands.say(f"{cell.setting}: calibration")
-      folder = self.layout.calibration(cell)
       # A run that goes on says nothing of its start.
       shutil.rmtree(folder, ignore_errors=True)
       found = self._measure(cell, core)
@@ -176,39 +182,42 @@ class Worker:
     with held(folder.with_name(f".{folder.name}.lock"), wait=True):
       yield
 
-  def _train(self, cell: Cell, steps: int, core: int) -> Mapping[str, float]:
+  def _train(self, cell: Cell, steps: int, core: int) -> Mapping[str, Any]:
     """Trains, and says its CPU-seconds, those before a kill included.
 
     Of a run that was killed those until its newest checkpoint count, as noted
     there; what was lost does not, but for what it takes to start again. One
-    that had none begins anew.
+    that had none begins anew. A finished model is not trained again: where
+    other numbers of pairs are asked for, only these are searched.
     """
     known = self.layout.cell(cell) / TRAINED
     folder = self.layout.model(cell)
-    settings = self.reader.cell(cell)
-    if not known.exists() or calibration.read(known)["settings"] != settings:
-      before = self._noted(cell)
-      if not before:
-        shutil.rmtree(folder, ignore_errors=True)
-      run = Run(
-        folder=folder,
-        steps=steps,
-        eval_period=math.ceil(steps / self.layout.study.looks),
-        seed=cell.seed,
-        pairs=self.layout.study.pairs,
-      )
-      seconds = self.commands.run(
-        self.layout.training(cell, run),
-        log=self.layout.log(cell.name),
-        core=core,
-      )
-      record = {
-        "cpu_seconds": before + seconds,
-        "gone_on_from": before,
-        "settings": settings,
-      }
-      artifacts.write_json(known, record)
-    return calibration.read(known)
+    study = self.layout.study
+    wanted = {"settings": self.reader.trained(cell), "pairs": study.pairs}
+    record = calibration.read(known) if known.exists() else {}
+    if record.items() >= wanted.items():
+      return record
+    is_trained = record.get("settings") == wanted["settings"]
+    before = self._noted(cell)
+    if not before and not is_trained:
+      shutil.rmtree(folder, ignore_errors=True)
+    run = Run(
+      folder=folder,
+      steps=steps,
+      eval_period=math.ceil(steps / study.looks),
+      seed=cell.seed,
+      pairs=study.pairs,
+    )
+    seconds = self.commands.run(
+      self.layout.training(cell, run),
+      log=self.layout.log(cell.name),
+      core=core,
+    )
+    if not is_trained:  # else other pairs of a finished model were searched
+      record = {"cpu_seconds": before + seconds, "gone_on_from": before}
+    record = {**record, **wanted}
+    artifacts.write_json(known, record)
+    return record
 
   def _noted(self, cell: Cell) -> float:
     """Returns the CPU-seconds noted at the newest checkpoint, if any."""

@@ -99,16 +99,18 @@ def dev_curve(folder: Path) -> list[dict[str, float]]:
   ]
 
 
-def rise(dev: Iterable[Mapping[str, float]], measure: str) -> float:
+def rise(dev: Iterable[Mapping[str, float]], measure: str) -> float | None:
   """Returns what the last third of the looks at dev added to the best before.
+
+  None where fewer than two looks have the measure: then nobody knows.
 
   >>> rise([{"RR@10": 0.5}, {"RR@10": 0.75}, {"RR@10": 0.875}], "RR@10")
   0.125
   """
   values = [look[measure] for look in dev if measure in look]
-  cut = max(1, len(values) - len(values) // 3)
-  if cut >= len(values):
-    return 0.0
+  if len(values) < 2:
+    return None
+  cut = len(values) - max(1, len(values) // 3)
   return max(values[cut:]) - max(values[:cut])
 
 

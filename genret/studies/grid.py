@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from genret.core.errors import ConfigError, suggest
 
@@ -97,6 +97,8 @@ class Study:
     memorised: The least share of these whose document comes first; a cell
       below it is under-trained and orders nothing.
     compared: The axis whose choices are put in an order.
+    plateau: Whether rows whose dev still rises order nothing either; budgets
+      of a few minutes leave no others.
     split: Whose queries are searched.
     depth: Documents searched a query.
     measures: What the table shows; the first decides orders.
@@ -112,6 +114,7 @@ class Study:
   pairs: int = 2000
   memorised: float = 0.95
   compared: str = "inputs"
+  plateau: bool = True
   split: str = "test"
   depth: int = 100
   measures: tuple[str, ...] = ("RR@10", "R@1", "R@10")
@@ -168,7 +171,11 @@ class Study:
 
   def values(self, chosen: Mapping[str, str]) -> dict[str, str | None]:
     """Returns what the placeholders of a cell stand for, folders apart."""
-    found: dict[str, str | None] = dict(chosen)
+    return {**chosen, **self.set_values(chosen)}
+
+  def set_values(self, chosen: Mapping[str, str]) -> dict[str, str | None]:
+    """Returns what the choices of a cell set placeholders to, the last wins."""
+    found: dict[str, str | None] = {}
     for choice in self.choices(chosen):
       found |= choice.values
     return found
@@ -188,7 +195,7 @@ class Study:
     (['collection'], ['collection', 'docids'])
     """
     direct = set(self._axes_of(command))
-    for below in _inputs(command, self._placeholders(command)):
+    for below in inputs(command, self._placeholders(command)):
       direct |= set(self.matters(below))
     return [axis for axis in self.axes if axis in direct]
 
@@ -301,8 +308,16 @@ def shard(cells: Sequence[Cell], part: str) -> list[Cell]:
   return list(cells[int(i) - 1 :: int(n)])
 
 
-def _inputs(command: str, named: set[str]) -> list[str]:
-  """Returns the shared commands whose results a command reads."""
+def inputs(command: str, named: Collection[str]) -> list[str]:
+  """Returns the shared commands whose results a command reads.
+
+  >>> inputs("docids", {"vectors"})
+  ['prepare', 'embed']
+
+  Args:
+    command: One of `SHARED`.
+    named: The placeholders of its flags.
+  """
   below = {"prepare": [], "generate": ["prepare", "generator"]}
   found = below.get(command, ["prepare"])
   return found + [FOLDERS[name] for name in FOLDERS if name in named]

@@ -1,10 +1,11 @@
 """Where a study keeps what, and the commands that make it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from genret.core.errors import ConfigError, suggest
+from genret.studies import grid
 from genret.studies.grid import FOLDERS, STATES, Cell, Study, placeholders
 
 RUN = "run.trec"
@@ -19,11 +20,15 @@ class Task:
     name: For people, and of its log.
     folder: What it makes.
     arguments: Of genret.
+    inputs: The shared results that it is made of.
+    values: What choices set its placeholders to.
   """
 
   name: str
   folder: Path
   arguments: tuple[str, ...]
+  inputs: tuple["Task", ...] = ()
+  values: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
   @property
   def record(self) -> Path:
@@ -186,7 +191,30 @@ class Layout:
       name=f"{command} {folder.name}",
       folder=folder,
       arguments=(*arguments, f"--out={folder}"),
+      inputs=tuple(self._inputs(command, chosen)),
+      values=self._set_values(command, chosen),
     )
+
+  def _inputs(self, command: str, chosen: Mapping[str, str]) -> Iterator[Task]:
+    """Yields the shared results that a shared command reads."""
+    named = self._placeholders(command, chosen)
+    read = set(named) - set(self._set_values(command, chosen))
+    for below in grid.inputs(command, read):
+      if below != "generator" or self.study.flags(below, chosen):
+        yield self._task(below, chosen)
+
+  def _set_values(
+    self, command: str, chosen: Mapping[str, str]
+  ) -> dict[str, str | None]:
+    values = self.study.set_values(chosen)
+    named = self._placeholders(command, chosen)
+    return {name: values[name] for name in named if name in values}
+
+  def _placeholders(
+    self, command: str, chosen: Mapping[str, str]
+  ) -> dict[str, None]:
+    flags = self.study.flags(command, chosen)
+    return dict.fromkeys(name for flag in flags for name in placeholders(flag))
 
   def _key(self, command: str, chosen: Mapping[str, str]) -> str:
     parts = [chosen[axis] for axis in self.study.matters(command)]

@@ -43,11 +43,13 @@ class Order:
     chosen: The other axes.
     steps: From the best to the worst.
     left: Choices that take no part: they are under-trained.
+    rising: Others that take none: dev still rises.
   """
 
   chosen: Mapping[str, str]
   steps: Sequence[Step]
   left: Sequence[str]
+  rising: Sequence[str] = ()
 
   def __str__(self) -> str:
     where = ", ".join(self.chosen.values())
@@ -62,28 +64,38 @@ class Order:
         )
     else:
       said = "no two choices to put in an order"
-    left = f"; under-trained: {', '.join(self.left)}" if self.left else ""
-    return f"{where}: {said}{left}"
+    for why, names in (
+      ("under-trained", self.left),
+      ("not at a plateau", self.rising),
+    ):
+      if names:
+        said += f"; {why}: {', '.join(names)}"
+    return f"{where}: {said}"
 
 
-def orders(rows: Sequence[Row], *, axis: str, measure: str) -> list[Order]:
+def orders(
+  rows: Sequence[Row], *, axis: str, measure: str, plateau: bool = True
+) -> list[Order]:
   """Puts the choices on an axis in an order by their means.
 
   Queries are paired, each with its mean over seeds. Rows whose pairs are not
-  known by heart take no part.
+  known by heart take no part, nor do those whose dev still rises.
 
   Args:
     rows: Of settings.
     axis: Whose choices are compared.
     measure: By which.
+    plateau: Whether rows whose dev still rises are left out.
   """
+  rising = [row for row in rows if plateau and row.is_rising(measure)]
+  out = {id(row) for row in rising}
   groups: dict[tuple[tuple[str, str], ...], list[Row]] = {}
   for row in rows:
     others = tuple((a, n) for a, n in row.chosen.items() if a != axis)
     groups.setdefault(others, []).append(row)
   ranked = {
     others: sorted(
-      (row for row in group if not row.under_trained),
+      (row for row in group if not (row.under_trained or id(row) in out)),
       key=lambda row: -row.values(measure, "all").mean(),
     )
     for others, group in groups.items()
@@ -105,6 +117,11 @@ def orders(rows: Sequence[Row], *, axis: str, measure: str) -> list[Order]:
         for better, worse in itertools.pairwise(ranked[others])
       ],
       left=[row.chosen[axis] for row in group if row.under_trained],
+      rising=[
+        row.chosen[axis]
+        for row in group
+        if id(row) in out and not row.under_trained
+      ],
     )
     for others, group in groups.items()
   ]

@@ -56,12 +56,20 @@ class Row:
     return self.hits is not None and self.hits < self.memorised
 
   def rise(self, measure: str) -> float | None:
-    """What the last third of looks at dev added, in the mean over seeds."""
-    if not self.results:
+    """What the last third of looks at dev added, in the mean over seeds.
+
+    None of a baseline, and where that of a seed is not known.
+    """
+    found = [figures.rise(result["dev"], measure) for result in self.results]
+    known = [one for one in found if one is not None]
+    if not known or len(known) < len(found):
       return None
-    return statistics.mean(
-      figures.rise(result["dev"], measure) for result in self.results
-    )
+    return statistics.mean(known)
+
+  def is_rising(self, measure: str) -> bool:
+    """Whether dev is known to rise still: the row is at no plateau."""
+    found = self.rise(measure)
+    return found is not None and found > RISING
 
   def mean(self, name: str) -> float | None:
     """The mean over seeds of a number of the results."""

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,16 @@ class Reader:
       self.cell(cell)
 
   def task(self, task: Task) -> str:
-    """Returns sixteen digits of what a shared result depends on."""
-    return _digest(self._text(task.arguments))
+    """Returns sixteen digits of what a shared result depends on.
+
+    What it is made of counts as well: made anew with other flags, that leaves
+    nothing current which was made of it before.
+    """
+    return _digest(
+      self._text(task.arguments),
+      *map(self.task, task.inputs),
+      *_named_files(task.values),
+    )
 
   def setting(self, cell: Cell) -> str:
     """Returns sixteen digits of what a cell's cost a step depends on."""
@@ -87,8 +96,13 @@ class Reader:
     return _digest(
       training.replace(str(self._layout.workdir), "WORKDIR"),
       *tasks,
-      *self._named_files(cell),
+      *_named_files(self._layout.study.set_values(cell.chosen)),
     )
+
+  def trained(self, cell: Cell) -> str:
+    """Returns sixteen digits of what a cell's model depends on."""
+    budget = (cell.exposures, cell.minutes, self._layout.study.looks)
+    return _digest(self.setting(cell), repr((cell.seed, budget)))
 
   def cell(self, cell: Cell) -> str:
     """Returns sixteen digits of what a cell's figures depend on."""
@@ -104,22 +118,27 @@ class Reader:
     text = self.settings(arguments).text
     return text.replace(str(self._layout.workdir), "WORKDIR")
 
-  def _named_files(self, cell: Cell) -> list[str]:
-    """Identifies the files that values name, wherever they lie."""
-    values = self._layout.study.values(cell.chosen)
-    return [
-      f"{name} {identified(Path(value))}"
-      for name, value in sorted(values.items())
-      if value is not None and "/" in value and Path(value).exists()
-    ]
-
 
 @functools.cache
 def identified(path: Path) -> str:
-  """Returns the identity of an artifact, or the hash of a file."""
-  if path.is_dir():
+  """Returns the identity of an artifact, or a hash of any other files."""
+  if path.is_file():
+    return artifacts.file_hash(path)
+  if (path / artifacts.MANIFEST).exists():
     return artifacts.identity(path)
-  return artifacts.file_hash(path)
+  files = sorted(one for one in path.rglob("*") if one.is_file())
+  return _digest(
+    *(f"{one.relative_to(path)} {artifacts.file_hash(one)}" for one in files)
+  )
+
+
+def _named_files(values: Mapping[str, str | None]) -> list[str]:
+  """Identifies the files that values name, wherever they lie."""
+  return [
+    f"{name} {identified(Path(value))}"
+    for name, value in sorted(values.items())
+    if value and os.path.exists(value)
+  ]
 
 
 def _digest(*texts: str) -> str:

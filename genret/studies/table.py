@@ -18,9 +18,9 @@ seeds; after ± the standard deviation over seeds. Hits@1 is the share of
 training pairs whose document comes first, of the seed with least; below
 {memorised:g} a row is under-trained and takes no part in orders. dev rises:
 what the last third of looks at dev added to the best before, over {rising:g}
-being no plateau. A query is covered if one of its answers has a training
-query. > stands where p < {p:g} after Holm's correction over all steps, ≈
-elsewhere."""
+being no plateau{plateau}. A query is covered if one of its
+answers has a training query. > stands where p < {p:g} after Holm's correction
+over all steps, ≈ elsewhere."""
 
 
 def write(worker: Worker, cells: Sequence[Cell]) -> str:
@@ -64,7 +64,10 @@ def markdown(
   else:
     parts += list(_orders(worker, found))
     notes = NOTES.format(
-      memorised=study.memorised, rising=RISING, p=orders.SIGNIFICANT
+      memorised=study.memorised,
+      rising=RISING,
+      plateau=", where a row orders nothing either" * study.plateau,
+      p=orders.SIGNIFICANT,
     )
     own = [f"* {name}: {text}." for name, text in study.notes.items()]
     parts += [notes, *(["\n".join(own)] if own else [])]
@@ -143,7 +146,6 @@ def _training(worker: Worker, row: Row | None) -> list[str]:
     ]
   if not row.results:
     return names + [""] * 7
-  rise = row.rise(worker.layout.study.measures[0])
   return [
     *names,
     row.knows,
@@ -152,8 +154,15 @@ def _training(worker: Worker, row: Row | None) -> list[str]:
     str(len(row.results)),
     f"{row.mean('exposures'):.0f}",
     f"{row.hits:.3f}" + (", under-trained" if row.under_trained else ""),
-    f"{'yes' if rise > RISING else 'no'}, {rise:+.3f}",
+    _rise(row, worker.layout.study.measures[0]),
   ]
+
+
+def _rise(row: Row, measure: str) -> str:
+  found = row.rise(measure)
+  if found is None:
+    return "?"
+  return f"{'yes' if row.is_rising(measure) else 'no'}, {found:+.3f}"
 
 
 def _killed(row: Row) -> str:
@@ -163,7 +172,12 @@ def _killed(row: Row) -> str:
 
 def _orders(worker: Worker, found: Sequence[Row]) -> Iterator[str]:
   study = worker.layout.study
-  ranked = orders.orders(found, axis=study.compared, measure=study.measures[0])
+  ranked = orders.orders(
+    found,
+    axis=study.compared,
+    measure=study.measures[0],
+    plateau=study.plateau,
+  )
   lines = "\n".join(f"* {one}" for one in ranked)
   yield f"## Orders of {study.compared} by {study.measures[0]}\n\n{lines}"
 

@@ -1,5 +1,6 @@
 """What a worker knows of the parts of a study."""
 
+import concurrent.futures
 import dataclasses
 import json
 
@@ -8,6 +9,8 @@ import pytest
 from genret.core import artifacts
 from genret.core.errors import ConfigError
 from genret.studies.calibration import Calibration, Cost
+from genret.studies.commands import Commands, held
+from genret.studies.settings import Reader
 
 KNOWN = Calibration(
   cost=Cost(start=1.0, step=0.5, first_look=2.0, look=1.0),
@@ -80,3 +83,55 @@ def test_time_before_a_kill_counts(worker, cell_of):
     worker.layout.model(cell_of()) / "cpu_seconds.json", {"9": 2.5, "18": 5.5}
   )
   assert worker._noted(cell_of()) == 5.5
+
+
+class Recorded(Commands):
+  """Notes commands in place of running them; each costs five seconds."""
+
+  def __init__(self):
+    super().__init__(lambda text: None)
+    self.asked = []
+
+  def run(self, arguments, *, log, core):
+    self.asked.append(tuple(arguments))
+    return 5.0
+
+
+def test_a_finished_model_is_not_trained_for_other_measures(worker, cell_of):
+  commands = Recorded()
+  worker = dataclasses.replace(worker, commands=commands)
+  first = worker._train(cell_of(), 100, 0)
+  noted = worker.layout.model(cell_of()) / "cpu_seconds.json"
+  artifacts.write_json(noted, {"100": 4.0})
+
+  def again(**changed):
+    study = dataclasses.replace(worker.layout.study, **changed)
+    layout = dataclasses.replace(worker.layout, study=study)
+    reader = Reader(layout, None)
+    return dataclasses.replace(worker, layout=layout, reader=reader)._train(
+      cell_of(), 100, 0
+    )
+
+  assert again(depth=9, measures=("R@1",)) == first
+  assert len(commands.asked) == 1
+  other = again(pairs=7)  # these are searched, with the model that is there
+  assert "--gin.TrainConfig.memorised_pairs=7" in commands.asked[1]
+  assert other == {**first, "pairs": 7} and noted.exists()
+  assert again(looks=3)["gone_on_from"] == 4.0
+
+
+def test_a_calibration_that_another_process_finds_is_waited_for(
+  worker, cell_of
+):
+  commands = Recorded()
+  worker = dataclasses.replace(worker, commands=commands)
+  folder = worker.layout.calibration(cell_of())
+  lock = folder.with_name(f".{folder.name}.lock")
+  with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with held(lock, wait=True):
+      waiting = pool.submit(worker.calibrate, cell_of(), 0)
+      with pytest.raises(concurrent.futures.TimeoutError):
+        waiting.result(timeout=0.3)
+      calibrate(worker, cell_of())
+    assert waiting.result(timeout=30) == KNOWN
+  assert not commands.asked

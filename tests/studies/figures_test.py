@@ -28,10 +28,17 @@ def test_figures_of_each_query_are_read(layout, finish, cell_of):
 
 @pytest.mark.parametrize(
   ("values", "rise"),
-  [([], 0), ([0.5], 0), ([0.5, 0.75], 0), ([0.5, 0.25, 0.25, 0.625], 0.125)],
+  [
+    ([], None),
+    ([0.5], None),
+    ([0.5, 0.75], 0.25),
+    ([0.5, 0.25, 0.25, 0.625], 0.125),
+  ],
 )
 def test_a_rise_is_that_of_the_last_third(values, rise):
-  assert figures.rise([{"R@1": v} for v in values], "R@1") == rise
+  looks = [{"R@1": v} for v in values]
+  assert figures.rise(looks, "R@1") == rise
+  assert figures.rise(looks, "RR@10") is None
 
 
 def test_parameters_are_counted_of_the_whole_model(tmp_path):

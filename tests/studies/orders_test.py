@@ -10,11 +10,14 @@ from genret.studies.rows import Row
 QUERIES = tuple(f"q{i}" for i in range(40))
 
 
-def row(docids, inputs, values, hits=1.0):
+def row(docids, inputs, values, hits=1.0, dev=(0.5, 0.5, 0.5)):
   seeds = np.atleast_2d(values)
   return Row(
     chosen={"docids": docids, "inputs": inputs},
-    results=[{"memorised": {"Hits@1": hits}} for _ in seeds],
+    results=[
+      {"memorised": {"Hits@1": hits}, "dev": [{"R@1": value} for value in dev]}
+      for _ in seeds
+    ],
     per_query=[
       {"R@1": dict(zip(QUERIES, one.tolist(), strict=True))} for one in seeds
     ],
@@ -66,3 +69,18 @@ def test_rows_that_have_not_learned_their_pairs_order_nothing():
   assert [(s.better, s.worse) for s in found.steps] == [("labelled", "firstp")]
   assert found.left == ["d2q"]
   assert str(found).endswith("; under-trained: d2q")
+
+
+def test_rows_whose_dev_still_rises_order_nothing():
+  rows = [
+    row("atomic", "labelled", LOW),
+    row("atomic", "d2q", HIGH, dev=(0.5, 0.5, 0.75)),
+    row("atomic", "firstp", SAME, dev=()),  # nobody knows
+    row("atomic", "daq", HIGH, hits=0.5, dev=(0.5, 0.5, 0.75)),
+  ]
+  [found] = orders.orders(rows, axis="inputs", measure="R@1")
+  assert [(s.better, s.worse) for s in found.steps] == [("labelled", "firstp")]
+  assert found.rising == ["d2q"]
+  assert str(found).endswith("; under-trained: daq; not at a plateau: d2q")
+  [found] = orders.orders(rows, axis="inputs", measure="R@1", plateau=False)
+  assert found.steps[0].better == "d2q" and not found.rising

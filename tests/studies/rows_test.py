@@ -57,3 +57,13 @@ def test_parts_without_queries_have_no_figure(worker, finish, cell_of):
   row.parts["uncovered"] = ()
   assert row.figure("RR@10", "uncovered") is None
   assert rows.parts_of([row]) == ["all", "covered"]
+
+
+def test_a_rise_that_one_seed_lacks_is_not_known(worker, finish, cell_of):
+  cells = [cell_of(seed=0), cell_of(seed=1)]
+  finish(cells[0], [1, 1, 1, 1], dev=[0.5, 0.5, 0.75])
+  finish(cells[1], [1, 1, 1, 1], dev=[0.5])
+  [row] = rows.of_cells(worker, cells)
+  assert row.rise("RR@10") is None and not row.is_rising("RR@10")
+  [row] = rows.of_cells(worker, cells[:1])
+  assert row.is_rising("RR@10")

@@ -32,8 +32,8 @@ def test_tables_have_seeds_baselines_orders_and_what_is_missing(
   assert "covered test queries: 3" in lines
   assert "uncovered test queries: 1" in lines
   assert (
-    "* toy, atomic: no two choices to put in an order; under-trained: d2q"
-    in lines
+    "* toy, atomic: no two choices to put in an order; under-trained: d2q;"
+    " not at a plateau: labelled" in lines
   )
   assert "* toy-atomic-d2q-1: no disk" in lines
   assert "* vectors: learned elsewhere." in lines
@@ -90,3 +90,9 @@ def test_cells_that_lack_a_value_are_listed_and_no_more(
   assert text.startswith("## toy")
   assert "* other-atomic-labelled-0: {source} is not set" in text
   assert "## other" not in text
+
+
+def test_what_dev_does_not_tell_is_a_question_mark(worker, finish, cell_of):
+  finish(cell_of(), [1, 1, 1, 1], dev=())
+  text = table.write(worker, worker.layout.study.cells())
+  assert "| 1.000 | ? |" in text
