@@ -20,8 +20,8 @@ def _report(prompted: Any, given: dict[str, Any]) -> str:
   lines = [f"wrote {prompted.folder}: {_listed(prompted.summary['counts'])}"]
   if faults := prompted.summary["faults"]:
     lines.append(f"answers that were no query: {_listed(faults)}")
-  if (cost := prompted.summary["cost"]) is not None:
-    lines.append(f"cost: ${cost:,.4f}")
+  if prompted.cost is not None:
+    lines.append(f"cost: ${prompted.cost:,.4f}")
   if prompted.overlap:
     lines += ["queries that are questions of the collection:", prompted.overlap]
   lines.append(

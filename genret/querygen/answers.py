@@ -1,6 +1,7 @@
 """Everything a model answered, kept on disk the moment it came."""
 
 import dataclasses
+import fcntl
 import json
 import os
 import threading
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from genret.core.errors import DataError
+from genret.core.errors import ArtifactError, DataError
 from genret.querygen.prompting import Answer, Ask
 
 Key = tuple[str, int | None]
@@ -34,6 +35,7 @@ class Answers:
     path: the file, there already or not.
 
   Raises:
+    ArtifactError: another run is writing it.
     DataError: a line is broken that is not the last.
   """
 
@@ -42,8 +44,13 @@ class Answers:
     self._lock = threading.Lock()
     self._lines: dict[Key, list[int]] = {}
     self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-    self._end = self._read()
-    os.ftruncate(self._handle, self._end)
+    try:
+      self._hold()
+      self._end = self._read()
+      os.ftruncate(self._handle, self._end)
+    except BaseException:
+      os.close(self._handle)
+      raise
 
   def __enter__(self) -> "Answers":
     return self
@@ -64,10 +71,14 @@ class Answers:
     ]
     line = json.dumps(rows, ensure_ascii=False).encode("utf-8") + b"\n"
     with self._lock:
-      written = 0
-      while written < len(line):
-        written += os.write(self._handle, line[written:])
-      os.fsync(self._handle)
+      try:
+        written = 0
+        while written < len(line):
+          written += os.write(self._handle, line[written:])
+        os.fsync(self._handle)
+      except BaseException:  # a full disk: the next line must not follow it
+        os.ftruncate(self._handle, self._end)
+        raise
       for ask in asks:
         self._lines.setdefault((ask.docno, ask.grade), []).append(self._end)
       self._end += len(line)
@@ -80,6 +91,19 @@ class Answers:
       for row in self._line(start)
       if (row["docno"], row["grade"]) == key
     ]
+
+  def __bool__(self) -> bool:
+    return self._end > 0
+
+  def _hold(self) -> None:
+    """Keeps others from writing until the file is closed."""
+    try:
+      fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise ArtifactError(
+        f"Another run is writing {self._path}. Wait until it has ended, or give"
+        " another folder."
+      ) from error
 
   def _line(self, start: int) -> list[dict[str, Any]]:
     data = b""

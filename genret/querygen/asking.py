@@ -54,7 +54,8 @@ class Stock:
 
   Attributes:
     queries: with their log-probabilities, in the order in which they came.
-    faults: what else came, by why it is no query.
+    faults: what else came, by why it is no query; "refused" are answers
+      without texts, after which nothing more is asked for.
     answers: requests that were answered.
     missing: queries to ask for next, 0 where asking has ended.
     prompt_tokens: read for them.
@@ -92,6 +93,7 @@ def take_stock(wanted: Wanted, answers: Answers) -> Stock:
   """Reads all answers for a document."""
   stock = Stock()
   texts = barren = 0
+  refused = False
   for answered in answers.of(wanted.key):
     answer = answered.answer
     stock.answers += 1
@@ -99,6 +101,8 @@ def take_stock(wanted: Wanted, answers: Answers) -> Stock:
     stock.cached_tokens += answer.cached_tokens
     stock.completion_tokens += answer.completion_tokens
     stock.cut |= answer.cut
+    stock.faults.update([] if answer.texts else ["refused"])
+    refused |= not answer.texts
     before = len(stock.queries)
     scores = answer.log_probabilities or itertools.repeat(None)
     for text, score in zip(answer.texts, scores, strict=False):
@@ -107,7 +111,7 @@ def take_stock(wanted: Wanted, answers: Answers) -> Stock:
     barren = barren + 1 if len(stock.queries) == before else 0
   del stock.queries[wanted.n :]
   ended = texts >= wanted.attempts * wanted.n or barren >= wanted.attempts
-  stock.missing = 0 if ended else wanted.n - len(stock.queries)
+  stock.missing = 0 if ended or refused else wanted.n - len(stock.queries)
   return stock
 
 

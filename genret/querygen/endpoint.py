@@ -13,6 +13,8 @@ from genret.core.errors import ConfigError, UserError
 from genret.querygen.prompting import Answer, Ask, Decoding
 
 INSTALL = "pip install 'genret[endpoint]'"
+OF_A_DOCUMENT = (400, 413, 422)  # as of one that is too long for a model
+MOST_REFUSED = 5  # documents in a row, before a run ends
 TRANSIENT = (408, 409, 425, 429)  # and all from 500 on
 SHOWN = 200  # characters of an answer in a message
 
@@ -59,7 +61,17 @@ class Service:
 class Endpoint:
   """Asks a service for queries: n answers to one prompt a request.
 
-  A service that ignores `n` answers once; what is missing is asked again.
+  A service that ignores `n` answers once; what is missing is asked again. A
+  document that is refused where others were answered has an answer without
+  texts.
+
+  Args:
+    url: base address of the service.
+    model: what it calls the model.
+    decoding: how answers are drawn.
+    service: how it is called.
+    proven: whether it answered the like before.
+    sleep: waits some seconds.
 
   Attributes:
     name: of the model.
@@ -76,6 +88,7 @@ class Endpoint:
     model: str,
     decoding: Decoding,
     service: Service | None = None,
+    proven: bool = False,
     sleep: Callable[[float], None] = time.sleep,
   ):
     service = service or Service()
@@ -85,6 +98,8 @@ class Endpoint:
     self._decoding = decoding
     self._service = service
     self._sleep = sleep
+    self._proven = proven
+    self._in_a_row = 0  # documents refused since the last answer
     openai = _library()
     self._client = openai.OpenAI(
       base_url=url,
@@ -111,10 +126,14 @@ class Endpoint:
     wait = self._service.first_wait
     for left in reversed(range(self._service.tries)):
       try:
-        return _read(self._request(ask), self._url)
+        answer = _read(self._request(ask), self._url)
+        self._proven, self._in_a_row = True, 0
+        return answer
       except self._errors.APIStatusError as error:
+        if self._goes_on(error.status_code):
+          return Answer(texts=())
         if not _transient(error.status_code):
-          raise self._refused(error) from error
+          raise self._refused(error, ask) from error
         failure, least = error, _retry_after(error.response.headers)
       except (self._errors.APIError, _CutOffError) as error:
         failure, least = error, 0.0
@@ -142,17 +161,29 @@ class Endpoint:
     )
     return raw.text
 
-  def _refused(self, error: Any) -> EndpointError:
+  def _goes_on(self, code: int) -> bool:
+    """Whether a status is about one document, and not about all requests."""
+    if code not in OF_A_DOCUMENT:
+      return False
+    self._in_a_row += 1
+    return self._proven and self._in_a_row < MOST_REFUSED
+
+  def _refused(self, error: Any, ask: Ask) -> EndpointError:
     """Words an answer that will not change."""
     code = error.status_code
+    too_long = (
+      "The document may be too long for the model: give fewer --document_words"
+      " and another --out, or correct the request by --gin.EXTRA."
+    )
     advice = {
       401: f"Put a valid key into {self._service.key_variable}.",
       403: f"The key in {self._service.key_variable} may not do this.",
       404: "Check the address, which mostly ends in /v1, and the --model.",
+      **dict.fromkeys(OF_A_DOCUMENT, too_long),
     }.get(code, "Nothing was paid for this request; what came before is kept.")
     return EndpointError(
-      f"{self._url} answered {code} for model {self.name!r}:"
-      f" {_shown(error.response.text)}. {advice}"
+      f"{self._url} answered {code} for model {self.name!r} and document"
+      f" {ask.docno!r}: {_shown(error.response.text)}. {advice}"
     )
 
   def _gave_up(self, failure: Exception, least: float) -> EndpointError:
@@ -183,18 +214,41 @@ def _read(text: str, url: str) -> Answer:
     if text.lstrip().startswith("{"):
       raise _CutOffError(f"an answer cut off at {text[-40:]!r}") from error
     raise EndpointError(_no_protocol(url, text)) from error
-  choices = body.get("choices") if isinstance(body, dict) else None
-  if not isinstance(choices, list):
-    raise EndpointError(_no_protocol(url, text))
-  usage = body.get("usage") or {}
-  details = usage.get("prompt_tokens_details") or {}
-  texts = [(choice.get("message") or {}).get("content") for choice in choices]
+  try:
+    return _answer(body)
+  except (TypeError, KeyError) as error:
+    raise EndpointError(_no_protocol(url, text)) from error
+
+
+def _answer(body: Any) -> Answer:
+  """Reads a completion; raises TypeError or KeyError where it is none."""
+  choices = _of_type(body, dict)["choices"]
+  usage = _of_type(body.get("usage") or {}, dict)
+  details = _of_type(usage.get("prompt_tokens_details") or {}, dict)
   return Answer(
-    texts=tuple(content or "" for content in texts),
-    prompt_tokens=usage.get("prompt_tokens") or 0,
-    cached_tokens=details.get("cached_tokens") or 0,
-    completion_tokens=usage.get("completion_tokens") or 0,
+    texts=tuple(_text(choice) for choice in _of_type(choices, list)),
+    prompt_tokens=_of_type(usage.get("prompt_tokens") or 0, int),
+    cached_tokens=_of_type(details.get("cached_tokens") or 0, int),
+    completion_tokens=_of_type(usage.get("completion_tokens") or 0, int),
   )
+
+
+def _text(choice: Any) -> str:
+  """Reads a text, in one piece or in parts."""
+  message = _of_type(_of_type(choice, dict).get("message") or {}, dict)
+  content = message.get("content") or ""
+  if isinstance(content, list):
+    content = "".join(
+      _of_type(_of_type(part, dict).get("text") or "", str) for part in content
+    )
+  # Half of a surrogate pair, as of an emoji that was cut, cannot be written.
+  return _of_type(content, str).encode("utf-8", "replace").decode()
+
+
+def _of_type(value: Any, kind: type) -> Any:
+  if not isinstance(value, kind):
+    raise TypeError(f"{value!r} came; expected {kind.__name__}")
+  return value
 
 
 def _no_protocol(url: str, text: str) -> str:

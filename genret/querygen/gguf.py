@@ -8,7 +8,6 @@ small model's products are large enough to use a processor well.
 import dataclasses
 import functools
 import hashlib
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -126,10 +125,14 @@ class Gguf:
     Raises:
       ConfigError: the prompt alone fills the context.
     """
-    answers: list[Answer] = []
-    for (head, tail), alike in itertools.groupby(asks, key=self._around):
-      answers += self._complete(list(alike), head, tail)
-    return answers
+    alike: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+    for i, ask in enumerate(asks):
+      alike.setdefault(self._around(ask), []).append(i)
+    answers: dict[int, Answer] = {}
+    for (head, tail), rows in alike.items():
+      found = self._complete([asks[i] for i in rows], head, tail)
+      answers |= zip(rows, found, strict=True)
+    return [answers[i] for i in range(len(asks))]
 
   def _complete(
     self, asks: Sequence[Ask], head: tuple[int, ...], tail: tuple[int, ...]

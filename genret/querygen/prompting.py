@@ -212,11 +212,18 @@ class Backend(Protocol):
 
 
 def check_grades(prompt: Prompt, grades: Sequence[int]) -> None:
-  """Refuses grades that examples without a grade would not explain."""
+  """Refuses grades that the examples, where there are any, do not show."""
   silent = [e for e in prompt.examples if e.grade is None]
   if grades and silent:
     raise ConfigError(
       f"Grades {list(grades)} are asked for, and {len(silent)} of the"
       f" {len(prompt.examples)} examples have none. Give each line of the file"
       ' of examples its "grade".'
+    )
+  shown = {e.grade for e in prompt.examples}
+  if shown and (unknown := [g for g in grades if g not in shown]):
+    raise ConfigError(
+      f"Grades {unknown} are asked for, and no example has them; the"
+      f" {len(prompt.examples)} examples have {sorted(shown)}. Ask for others,"
+      " or give more examples."
     )

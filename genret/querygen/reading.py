@@ -25,8 +25,12 @@ _TALK = re.compile(
   re.IGNORECASE,
 )
 _REFERS = re.compile(
-  r"\b(?:this|the|above|given|following)\s+(?:\w+\s+)?(?:passages?|paragraphs?"
-  r"|text|sentences?|questions?|excerpt)\b",
+  r"\b(?:this|the|above|given|following)\s+"
+  r"(?:(?:short|above|given|following|provided|entire|whole|same)\s+)?"
+  r"(?:passages?|paragraphs?|text|sentences?|questions?|excerpt)\b"
+  r"(?=\W*$|\s*[,;:]|\s+(?:about|above|as|do|does|did|is|are|was|were"
+  r"|says?|said|mentions?|mentioned|describes?|discuss(?:es)?|states?|refers?"
+  r"|suggests?|tells?|talks?|explains?|gives?|provides?|answers?)\b)",
   re.IGNORECASE,
 )
 _QUOTES = "\"'“”‘’`*"
@@ -46,7 +50,7 @@ def queries(text: str, *, as_list: bool = False) -> list[str]:
   Args:
     text: the answer.
     as_list: whether a list was asked for: JSON, or a line a query. Where some
-      lines are numbered, the others are talk.
+      lines are numbered, the others are talk; JSON in talk comes after these.
 
   Returns:
     The queries, one where no list was asked for; an answer of nothing gives
@@ -55,12 +59,12 @@ def queries(text: str, *, as_list: bool = False) -> list[str]:
   lines = [line for line in text.splitlines() if line.strip(" `\t")]
   if not as_list:
     return [_cleaned(lines[0])] if lines else [""]
-  listed = _json_list(text)
-  if listed is None:
+  rest = [line for line in lines if not line.strip().startswith("```")]
+  found = _json_list(text)
+  if not (found and rest and rest[0].lstrip().startswith("[")):
     items = [line for line in lines if _ITEM.match(line)]
-    fenced = [line for line in lines if not line.strip().startswith("```")]
-    listed = items or fenced
-  return [_cleaned(item) for item in listed] or [""]
+    found = items or found or rest
+  return [_cleaned(item) for item in found] or [""]
 
 
 def fault(query: str, document: str, prompt: Prompt) -> Fault | None:
@@ -96,15 +100,14 @@ def _cleaned(line: str) -> str:
   return " ".join(line.strip(_QUOTES).split())
 
 
-def _json_list(text: str) -> list[str] | None:
+def _json_list(text: str) -> list[str]:
+  """Returns the texts from the first to the last bracket; [] if it is not."""
   start, end = text.find("["), text.rfind("]")
-  if start < 0 or end < start:
-    return None
   try:
-    found = json.loads(text[start : end + 1])
+    found = json.loads(text[start : end + 1]) if start >= 0 else []
   except ValueError:
-    return None
-  return found if all(isinstance(item, str) for item in found) else None
+    return []
+  return found if all(isinstance(item, str) for item in found) else []
 
 
 def _stands_in(part: list[str], whole: list[str]) -> bool:

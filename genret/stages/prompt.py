@@ -1,10 +1,11 @@
 """The prompt stage: documents and a language model in, queries out."""
 
 import dataclasses
+import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class PromptConfig:
     local: how a GGUF model is run.
     service: how an endpoint is called.
     prices: dollars for a million tokens of prompt and of completion, for the
-      cost in the summary.
+      cost that is printed.
     seed: of the examples, and of draws in process.
   """
 
@@ -85,6 +86,10 @@ class PromptConfig:
         raise ConfigError(
           f"{name} is {getattr(self, name)}; expected 1 or more."
         )
+    if len(set(self.grades)) < len(self.grades):
+      raise ConfigError(
+        f"grades are {list(self.grades)}; expected each of them once."
+      )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,13 +98,15 @@ class Prompted:
 
   Attributes:
     folder: The artifact.
-    summary: Counts, tokens, cost, examples, and the overlap with each split.
+    summary: Counts, tokens, examples, and the overlap with each split.
     overlap: The last of these in words.
+    cost: Dollars, None where no price is known.
   """
 
   folder: Path
   summary: dict[str, Any]
   overlap: str
+  cost: float | None
 
 
 def run(
@@ -137,7 +144,7 @@ def run(
       started=started,
       gin_text=gin_text,
     )
-  return _prompted(out)
+  return _prompted(out, config)
 
 
 def _check_model(config: PromptConfig) -> None:
@@ -239,13 +246,13 @@ def _ask(config: PromptConfig, wanted: _Wanted, answers: Answers) -> None:
   """Asks for what is missing, if anything is."""
   if not any(asking.take_stock(one, answers).missing for one in wanted):
     return
-  backend = _backend(config)
+  backend = _backend(config, proven=bool(answers))
   with tqdm(total=len(wanted), desc="prompt", unit=" documents") as bar:
     asking.ask_all(wanted, backend, answers, done=bar.update)
     bar.update(bar.total - bar.n)
 
 
-def _backend(config: PromptConfig) -> Backend:
+def _backend(config: PromptConfig, *, proven: bool) -> Backend:
   if config.gguf is not None:
     return gguf_lib.Gguf(
       gguf_lib.find(config.gguf),
@@ -258,28 +265,34 @@ def _backend(config: PromptConfig) -> Backend:
     model=config.model,
     decoding=config.decoding,
     service=config.service,
+    proven=proven,
   )
 
 
 @dataclasses.dataclass(kw_only=True)
 class _Totals:
-  """What is counted over all documents."""
+  """What is counted over all documents: these, queries, answers, tokens."""
 
   counts: Counter[str] = dataclasses.field(default_factory=Counter)
   faults: Counter[str] = dataclasses.field(default_factory=Counter)
 
-  def add(self, stock: Stock, wanted: Wanted) -> None:
-    """Counts what came of a document."""
-    found = len(stock.queries)
+  def add(self, stocks: Sequence[Stock], *, wanted: int) -> None:
+    """Counts what came of a document, of all its grades."""
+    found = sum(len(stock.queries) for stock in stocks)
     self.counts["queries"] += found
     self.counts["asked"] += 1
     self.counts["without_queries"] += not found
-    self.counts["with_fewer"] += 0 < found < wanted.n
-    self.counts["shortened"] += stock.cut
-    self.counts["answers"] += stock.answers
-    for name in ("prompt_tokens", "cached_tokens", "completion_tokens"):
-      self.counts[name] += getattr(stock, name)
-    self.faults.update(stock.faults)
+    self.counts["with_fewer"] += 0 < found < wanted
+    self.counts["cut_for_model"] += any(stock.cut for stock in stocks)
+    for name in (
+      "answers",
+      "prompt_tokens",
+      "cached_tokens",
+      "completion_tokens",
+    ):
+      self.counts[name] += sum(getattr(stock, name) for stock in stocks)
+    for stock in stocks:
+      self.faults.update(stock.faults)
 
 
 def _write(
@@ -291,37 +304,44 @@ def _write(
     name = gguf_lib.find(config.gguf).stem
   totals = _Totals()
   with artifacts.writing(out / synthetic.QUERIES) as file:
-    for one in wanted:
-      stock = asking.take_stock(one, answers)
-      totals.add(stock, one)
-      for text, log_probability in stock.queries:
-        query = SyntheticQuery(
-          docno=one.docno,
-          text=text,
-          log_probability=log_probability,
-          generator=name,
-          grade=one.grade,
-        )
-        file.write(synthetic.write_line(query))
+    for _, group in itertools.groupby(wanted, key=lambda one: one.docno):
+      grades = list(group)
+      stocks = [asking.take_stock(one, answers) for one in grades]
+      totals.add(stocks, wanted=sum(one.n for one in grades))
+      for one, stock in zip(grades, stocks, strict=True):
+        for query in _queries(one, stock, generator=name):
+          file.write(synthetic.write_line(query))
   counts = totals.counts
   counts["empty_documents"] = wanted.empty
-  counts["shortened"] += wanted.shortened
+  counts["shortened"] = wanted.shortened
   overlaps = _overlap(out, wanted)
   summary = {
     "counts": dict(counts),
     "faults": dict(totals.faults),
-    "cost": _cost(config, counts),
     "examples": [dataclasses.asdict(e) for e in wanted.prompt.examples],
     "overlap": {s: dataclasses.asdict(o) for s, o in overlaps.items()},
   }
   artifacts.write_json(out / SUMMARY, summary)
 
 
-def _cost(config: PromptConfig, totals: Counter[str]) -> float | None:
+def _queries(
+  wanted: Wanted, stock: Stock, *, generator: str
+) -> Iterator[SyntheticQuery]:
+  for text, log_probability in stock.queries:
+    yield SyntheticQuery(
+      docno=wanted.docno,
+      text=text,
+      log_probability=log_probability,
+      generator=generator,
+      grade=wanted.grade,
+    )
+
+
+def _cost(config: PromptConfig, counts: dict[str, int]) -> float | None:
   """Returns dollars, or None where no price is known."""
   if config.prices is None:
     return None
-  tokens = (totals["prompt_tokens"], totals["completion_tokens"])
+  tokens = (counts["prompt_tokens"], counts["completion_tokens"])
   return (
     sum(n * price for n, price in zip(tokens, config.prices, strict=True)) / 1e6
   )
@@ -335,8 +355,9 @@ def _overlap(out: Path, wanted: "_Wanted") -> dict[str, overlap.Overlap]:
   return overlap.count(synthetic.read_queries(path), wanted.collection)
 
 
-def _prompted(out: Path) -> Prompted:
+def _prompted(out: Path, config: PromptConfig) -> Prompted:
   summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
   found = {s: overlap.Overlap(**o) for s, o in summary["overlap"].items()}
   words = overlap.describe(found, num_queries=summary["counts"]["queries"])
-  return Prompted(folder=out, summary=summary, overlap=words)
+  cost = _cost(config, summary["counts"])
+  return Prompted(folder=out, summary=summary, overlap=words, cost=cost)

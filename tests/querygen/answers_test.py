@@ -1,8 +1,11 @@
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from genret.core.errors import DataError
+from genret.core.errors import ArtifactError, DataError
 from genret.querygen.answers import Answered, Answers
 from genret.querygen.prompting import Answer, Ask, Prompt
 
@@ -51,6 +54,42 @@ def test_a_broken_line_is_named(tmp_path):
   path.write_text('{"no": 1}\n[]\n')
   with pytest.raises(DataError, match=r"answers.jsonl:1: no line of answers"):
     Answers(path)
+
+
+def test_one_run_writes_at_a_time(tmp_path):
+  path = tmp_path / "answers.jsonl"
+  with Answers(path) as answers:
+    assert not answers
+    with pytest.raises(ArtifactError, match="Another run is writing"):
+      Answers(path)
+    answers.add([ask("d1")], [FIRST])
+    assert answers
+  with Answers(path) as answers:
+    assert answers.of(("d1", None))
+
+
+def test_what_could_not_be_written_whole_is_gone(tmp_path):
+  path = tmp_path / "answers.jsonl"
+  code = f"""
+import resource, signal
+from genret.querygen.answers import Answers
+from genret.querygen.prompting import Answer, Ask, Prompt
+
+ask = Ask(prompt=Prompt(), docno="d", text="t", n=1)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+with Answers({str(path)!r}) as answers:
+  try:
+    answers.add([ask], [Answer(texts=("x" * 2000,))])
+    raise SystemExit("a file without limit")
+  except OSError:
+    answers.add([ask], [Answer(texts=("y",))])
+"""
+  environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+  subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+  with Answers(path) as answers:
+    (kept,) = answers.of(("d", None))
+  assert kept.answer.texts == ("y",)
 
 
 def test_long_lines_and_many_threads(tmp_path):

@@ -13,7 +13,7 @@ class ChatServer:
 
   Attributes:
     faults: what happens instead, one a request: a status, "hang", "prose",
-      "cut", "talk" or "die"; then it answers well.
+      "cut", "talk" or "die", or a body to send; then it answers well.
     requests: the bodies that came, answered or not.
     headers: of each.
     retry_after: sent with a 429.
@@ -84,6 +84,8 @@ class ChatServer:
       self._send(handler, 200, text[: len(text) // 2])
     elif fault == "prose":
       self._send(handler, 200, b"<html>Welcome!</html>", kind="text/html")
+    elif isinstance(fault, bytes):
+      self._send(handler, 200, fault)
     elif isinstance(fault, int):
       self._send(handler, fault, b'{"error": {"message": "not like this"}}')
     else:

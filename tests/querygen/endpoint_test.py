@@ -1,11 +1,12 @@
 import email.utils
+import json
 import time
 
 import pytest
 
 from genret.core.errors import ConfigError
 from genret.querygen.endpoint import Endpoint, EndpointError, Service
-from genret.querygen.prompting import Ask, Decoding, Example, Prompt
+from genret.querygen.prompting import Answer, Ask, Decoding, Example, Prompt
 
 pytest.importorskip("openai", reason="openai is not installed")
 
@@ -120,6 +121,60 @@ def test_a_web_page_is_named(server, endpoint):
   server.faults = ["prose"]
   with pytest.raises(EndpointError, match=r"no chat completion: '<html>"):
     endpoint.complete([ask()])
+
+
+@pytest.mark.parametrize(
+  "body",
+  [
+    [],
+    {"choices": None},
+    {"choices": [None]},
+    {"choices": [{"message": "x"}]},
+    {"choices": [{"message": {"content": 3}}]},
+    {"choices": [{"message": {"content": ["x"]}}]},
+    {"choices": [], "usage": [1]},
+    {"choices": [], "usage": {"prompt_tokens": "many"}},
+  ],
+)
+def test_odd_bodies_are_named(server, endpoint, body):
+  server.faults = [json.dumps(body).encode()]
+  with pytest.raises(EndpointError, match="no chat completion"):
+    endpoint.complete([ask()])
+
+
+@pytest.mark.parametrize(
+  ("content", "text"),
+  [
+    ("who \ud83d", "who ?"),  # half an emoji
+    ([{"type": "text", "text": "who "}, {"text": "sings?"}], "who sings?"),
+    (None, ""),
+  ],
+)
+def test_texts_that_can_be_kept(server, endpoint, content, text):
+  body = {"choices": [{"message": {"content": content}}], "usage": None}
+  server.faults = [json.dumps(body).encode()]
+  assert endpoint.complete([ask()]) == [Answer(texts=(text,))]
+
+
+def test_a_document_may_be_refused_where_others_were_not(server, endpoint):
+  server.faults = [None, 413, 400, None]
+  answers = [endpoint.complete([ask()])[0] for _ in range(4)]
+  assert [len(answer.texts) for answer in answers] == [3, 0, 0, 3]
+
+
+def test_many_refused_in_a_row_end_the_run(server, endpoint):
+  server.faults = [None] + [422] * 5
+  for _ in range(5):
+    endpoint.complete([ask()])
+  with pytest.raises(EndpointError, match=r"'d1'.*--document_words"):
+    endpoint.complete([ask()])
+
+
+def test_an_earlier_run_may_have_shown_that_it_answers(server):
+  server.faults = [413]
+  proven = Endpoint(server.url, model="m", decoding=Decoding(), proven=True)
+  assert proven.complete([ask()]) == [Answer(texts=())]
+  proven.close()
 
 
 def test_nobody_listening(server, endpoint):

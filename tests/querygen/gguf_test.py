@@ -57,6 +57,18 @@ def test_answers_depend_on_seed_and_asks_alone(model):
 
 
 @pytest.mark.slow
+def test_asks_of_a_grade_are_answered_side_by_side(model):
+  both = [
+    ask
+    for pair in zip(asks(grade=1), asks(grade=2), strict=True)
+    for ask in pair
+  ]
+  found = model.complete(both)
+  assert found[::2] == model.complete(asks(grade=1))
+  assert found[1::2] == model.complete(asks(grade=2))
+
+
+@pytest.mark.slow
 def test_answers_are_questions_of_their_documents(model):
   (wren,) = model.complete([asks(n=8)[1]])
   assert sum("wren" in text.lower() for text in wren.texts) >= 3

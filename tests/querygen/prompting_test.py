@@ -37,7 +37,10 @@ def test_at_most_eight_examples():
 
 
 def test_grades_need_examples_with_grades():
-  check_grades(Prompt(examples=(BERN,)), (1, 2))
+  check_grades(Prompt(examples=(BERN,)), (2,))
+  check_grades(Prompt(), (1, 2))
   check_grades(Prompt(examples=(ADA,)), ())
   with pytest.raises(ConfigError, match="1 of the 2 examples have none"):
     check_grades(Prompt(examples=(ADA, BERN)), (1,))
+  with pytest.raises(ConfigError, match=r"Grades \[1\].*examples have \[2\]"):
+    check_grades(Prompt(examples=(BERN,)), (1, 2))

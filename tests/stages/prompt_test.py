@@ -88,7 +88,8 @@ def test_queries_counts_and_tokens(birds, chat_server, tmp_path):
   assert (counts["empty_documents"], counts["shortened"]) == (1, 1)
   assert (counts["answers"], counts["asked"]) == (11, 11)
   assert counts["prompt_tokens"] == 1100
-  assert found.summary["cost"] == pytest.approx((1100 + 10 * 231) / 1e6)
+  assert counts["cut_for_model"] == 0
+  assert found.cost == pytest.approx((1100 + 10 * 231) / 1e6)
   assert 1 < chat_server.most <= 4
   long = max(len(r["messages"][-1]["content"]) for r in chat_server.requests)
   assert long < 400
@@ -201,6 +202,41 @@ def test_a_model_in_process_goes_on_with_the_same_bytes(birds, tmp_path):
   assert made(out) == made(whole)
 
 
+def test_prices_change_nothing_that_is_written(
+  birds, chat_server, tmp_path, whole
+):
+  priced = config(chat_server, prices=(1.0, 10.0))
+  prompt.run(priced, birds, out=tmp_path / "out")
+  assert made(tmp_path / "out") == whole
+  dearer = config(chat_server, prices=(2.0, 10.0))
+  found = prompt.run(dearer, birds, out=tmp_path / "out")
+  assert found.cost == pytest.approx((2 * 1100 + 10 * 231) / 1e6)
+
+
+def test_a_document_that_is_refused_is_counted(birds, chat_server, tmp_path):
+  one_by_one = Service(tries=1, timeout=5.0, in_flight=1)
+  chat_server.faults = [None, None, 413]
+  found = prompt.run(
+    config(chat_server, service=one_by_one), birds, out=tmp_path / "out"
+  )
+  assert found.summary["faults"] == {"refused": 1}
+  assert found.summary["counts"]["without_queries"] == 1
+  assert len(chat_server.requests) == 11  # never asked for again
+
+
+def test_a_run_goes_on_after_a_document_that_is_refused_at_once(
+  birds, chat_server, tmp_path
+):
+  one_by_one = Service(tries=1, timeout=5.0, in_flight=1)
+  chat_server.faults = [None, 401, 413]
+  given = config(chat_server, service=one_by_one)
+  with pytest.raises(EndpointError, match="answered 401"):
+    prompt.run(given, birds, out=tmp_path / "out")
+  chat_server.faults = [413]
+  found = prompt.run(given, birds, out=tmp_path / "out")
+  assert found.summary["counts"]["queries"] == 30
+
+
 def test_a_service_that_ignores_n_is_asked_again(birds, chat_server, tmp_path):
   chat_server.honours_n = False
   found = prompt.run(config(chat_server), birds, out=tmp_path / "out")
@@ -232,7 +268,12 @@ def test_a_run_that_pays_for_talk_ends_early(
 
 
 def test_grades(birds, chat_server, tmp_path):
-  prompt.run(config(chat_server, grades=(2, 1)), birds, out=tmp_path / "out")
+  found = prompt.run(
+    config(chat_server, grades=(2, 1)), birds, out=tmp_path / "out"
+  )
+  counts = found.summary["counts"]
+  assert (counts["asked"], counts["answers"]) == (11, 22)
+  assert (counts["empty_documents"], counts["shortened"]) == (1, 1)
   queries = list(synthetic.read_queries(tmp_path / "out" / "queries.jsonl"))
   assert [query.grade for query in queries[:6]] == [2, 2, 2, 1, 1, 1]
   asked = {
@@ -241,6 +282,11 @@ def test_grades(birds, chat_server, tmp_path):
   assert asked == {"Relevance: 1", "Relevance: 2"}
   for message in chat_server.requests[-1]["messages"]:
     assert ("Relevance" in message["content"]) == (message["role"] == "user")
+
+
+def test_grades_are_named_once():
+  with pytest.raises(ConfigError, match=r"grades are \[2, 2\]"):
+    PromptConfig(gguf="smollm2", grades=(2, 2))
 
 
 def test_examples_of_a_file(birds, chat_server, tmp_path):
