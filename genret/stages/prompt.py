@@ -309,8 +309,8 @@ def _write(
       stocks = [asking.take_stock(one, answers) for one in grades]
       totals.add(stocks, wanted=sum(one.n for one in grades))
       for one, stock in zip(grades, stocks, strict=True):
-        for query in _queries(one, stock, generator=name):
-          file.write(synthetic.write_line(query))
+        queries = _queries(one, stock, generator=name)
+        file.writelines(map(synthetic.write_line, queries))
   counts = totals.counts
   counts["empty_documents"] = wanted.empty
   counts["shortened"] = wanted.shortened
