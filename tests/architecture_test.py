@@ -85,7 +85,6 @@ TESTS_OF_MANY = {
   "architecture_test.py",
   "cli/pipeline_test.py",
   "tools/docid_schemes_test.py",
-  "tools/starting_points_test.py",
 }
 
 
