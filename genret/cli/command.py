@@ -70,8 +70,14 @@ DEVICE_FLAGS = (
   ),
   Flag(name="accumulate", help="parts a batch is taken in, in turn", type=int),
   Flag(name="remat", help="what is made again: none, dots, full"),
+  Flag(
+    name="allow_other_topology",
+    help="whether to go on inexactly where other processes, or another model"
+    " axis through them, read other shards of the input",
+    type=bool,
+  ),
 )
-"""How the work of a step is split: of all that train."""
+"""How the work of a step is split, and by whom: of all that train."""
 
 
 class Parser(argparse.ArgumentParser):

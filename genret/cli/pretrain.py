@@ -76,12 +76,6 @@ docs/pretraining.md.""",
     Flag(name="eval_period", help="steps between evaluations", type=int),
     Flag(name="dtype", help="of the weights in the end: float32 or bfloat16"),
     *DEVICE_FLAGS,
-    Flag(
-      name="allow_other_topology",
-      help="whether to go on where other processes read other shards of the"
-      " input",
-      type=bool,
-    ),
     Flag(name="seed", help="of parameters, dropout, order and noise", type=int),
   ),
   report=_report,

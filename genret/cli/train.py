@@ -70,12 +70,6 @@ TPU pods need none of these. See docs/training.md.""",
     Flag(name="eval_period", help="steps between evaluations", type=int),
     *DEVICE_FLAGS,
     Flag(
-      name="allow_other_topology",
-      help="whether to go on inexactly where other processes, or another model"
-      " axis through them, read other shards of the input",
-      type=bool,
-    ),
-    Flag(
       name="seed", help="of parameters, dropout, order of examples", type=int
     ),
   ),

@@ -1,6 +1,7 @@
 """Vocabularies without TensorFlow, T5's among them; the key of a query text."""
 
 import functools
+import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -167,6 +168,16 @@ def normalise_query(text: str) -> str:
   for _ in range(2):  # folding can leave a form that NFKC would change
     text = unicodedata.normalize("NFKC", text).casefold()
   return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def text_key(text: str) -> bytes:
+  """Returns 16 bytes that texts which read the same have in common.
+
+  >>> text_key("What is JAX?") == text_key(" what  is jax?")
+  True
+  """
+  normal = normalise_query(text).encode()
+  return hashlib.blake2b(normal, digest_size=16).digest()
 
 
 def _shipped_model() -> bytes:

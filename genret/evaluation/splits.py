@@ -6,11 +6,11 @@ and of qrels.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from genret.core.collection import Qrels
 from genret.core.errors import ConfigError, UserError
+from genret.core.shares import fraction_of
 
 Texts = Mapping[str, str]  # query id -> normalised text
 Splits = Mapping[str, Qrels]
@@ -176,7 +176,8 @@ def carve_dev(
   if not 0 < share < 1:
     raise ConfigError(f"share lies between 0 and 1; {share} came.")
   to_dev = {
-    query_id: _fraction(texts[query_id], seed) < share for query_id in train
+    query_id: fraction_of(f"{seed}\n{texts[query_id]}") < share
+    for query_id in train
   }
   return Carved(
     train={q: dict(judged) for q, judged in train.items() if not to_dev[q]},
@@ -303,8 +304,3 @@ def _order(splits: Splits) -> Sequence[str]:
   ranks = {split: rank for rank, split in enumerate(PRECEDENCE)}
   ranks["train"] = len(PRECEDENCE) + 1
   return sorted(splits, key=lambda s: (ranks.get(s, len(PRECEDENCE)), s))
-
-
-def _fraction(text: str, seed: int) -> float:
-  digest = hashlib.sha256(f"{seed}\n{text}".encode()).digest()
-  return int.from_bytes(digest[:8], "big") / 2**64

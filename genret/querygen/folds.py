@@ -1,14 +1,14 @@
 """Folds of documents: who is generated for by a model that never saw whom."""
 
-import hashlib
 from collections.abc import Iterable
 
 import numpy as np
 from tqdm import tqdm
 
-from genret.core.collection import Collection, Document
+from genret.core.collection import Collection
 from genret.core.errors import ConfigError
-from genret.core.text import normalise_query
+from genret.core.shares import fraction_of, number_of
+from genret.core.text import text_key
 
 
 def fold_of(docno: str, folds: int) -> int:
@@ -21,7 +21,7 @@ def fold_of(docno: str, folds: int) -> int:
     docno: of the document.
     folds: how many there are.
   """
-  return _number(docno) % folds
+  return number_of(docno) % folds
 
 
 def folds_of(docnos: Iterable[str], folds: int) -> np.ndarray:
@@ -67,7 +67,7 @@ def folds_of_texts(
     bool [P, folds].
   """
   different, back = np.unique(rows, return_inverse=True)
-  keys = [_key(document) for document in collection.documents(different)]
+  keys = [text_key(d.contents) for d in collection.documents(different)]
   found = {key: np.zeros(folds, bool) for key in keys}
   for document in tqdm(
     collection.documents(),
@@ -75,15 +75,10 @@ def folds_of_texts(
     total=collection.num_documents,
     delay=2.0,
   ):
-    same = found.get(_key(document))
+    same = found.get(text_key(document.contents))
     if same is not None:
       same[fold_of(document.docno, folds)] = True
   return np.stack([found[key] for key in keys])[back]
-
-
-def _key(document: Document) -> bytes:
-  text = normalise_query(document.contents).encode()
-  return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def held_out(docnos: Iterable[str], share: float) -> np.ndarray:
@@ -91,7 +86,7 @@ def held_out(docnos: Iterable[str], share: float) -> np.ndarray:
 
   Which they are has nothing to do with their folds.
   """
-  fractions = (_number(f"held out {docno}") / 2**64 for docno in docnos)
+  fractions = (fraction_of(f"held out {docno}") for docno in docnos)
   return np.fromiter(fractions, np.float64) < share
 
 
@@ -101,8 +96,3 @@ def check(folds: int) -> None:
     raise ConfigError(
       f"folds is {folds}; expected 1 (one model, which sees all pairs) or more."
     )
-
-
-def _number(text: str) -> int:
-  digest = hashlib.sha256(text.encode()).digest()
-  return int.from_bytes(digest[:8], "big")

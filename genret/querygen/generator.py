@@ -241,7 +241,7 @@ class Generator:
   def _tokenised(self, documents: Sequence[Document]) -> list[list[int]]:
     """Returns the bare ids of documents, one more than a model reads."""
     texts = [
-      reversed_pairs.document_text(d.title, d.text, with_title=self._spec.title)
+      reversed_pairs.document_text(d, with_title=self._spec.title)
       for d in documents
     ]
     room = self._spec.inputs_length

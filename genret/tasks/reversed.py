@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from genret.core import text
-from genret.core.collection import Collection
+from genret.core.collection import Collection, Document
 from genret.core.errors import ConfigError, suggest
 from genret.core.text import Tokenizer, Vocabulary, normalise_query
 from genret.tasks import stream_feed
@@ -116,13 +116,14 @@ class Pairs:
     )
 
 
-def document_text(title: str, body: str, *, with_title: bool) -> str:
+def document_text(document: Document, *, with_title: bool) -> str:
   """Returns what is read of a document.
 
-  >>> document_text("Tower", "It is tall.", with_title=True)
+  >>> tower = Document(docno="d1", title="Tower", text="It is tall.")
+  >>> document_text(tower, with_title=True)
   'Tower It is tall.'
   """
-  return (f"{title} {body}" if with_title else body).strip()
+  return document.contents if with_title else document.text.strip()
 
 
 def grade_ids(grade: int | None, vocabulary: Vocabulary) -> list[int]:
@@ -224,7 +225,7 @@ def _documents(
   for first in range(0, len(rows), _BLOCK):
     block = rows[first : first + _BLOCK]
     texts = [
-      document_text(d.title, d.text, with_title=config.title)
+      document_text(d, with_title=config.title)
       for d in collection.documents(block)
     ]
     room = config.inputs_length  # more than fits: what is cut is known as such

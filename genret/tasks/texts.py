@@ -8,7 +8,6 @@ out, by hash of the docno, to measure the loss on.
 import array
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,8 @@ from tqdm import tqdm
 from genret.core import artifacts
 from genret.core.collection import SPLITS, Collection, Document
 from genret.core.errors import ConfigError, suggest
-from genret.core.text import Tokenizer, normalise_query
+from genret.core.shares import fraction_of
+from genret.core.text import Tokenizer, text_key
 from genret.tasks import text_stream
 from genret.tasks.text_stream import Text
 
@@ -226,7 +226,9 @@ class _Sides:
     if keys & self._seen:
       return "repeated"
     self._seen |= keys
-    return "held_out" if _fraction(document.docno) < self._share else "trained"
+    return (
+      "held_out" if fraction_of(document.docno) < self._share else "trained"
+    )
 
 
 class _Writer:
@@ -280,13 +282,4 @@ def _keys(document: Document) -> set[bytes]:
   Case and white space make no difference.
   """
   texts = {document.contents, document.text or document.contents}
-  return {
-    hashlib.blake2b(normalise_query(text).encode(), digest_size=16).digest()
-    for text in texts
-  }
-
-
-def _fraction(docno: str) -> float:
-  """Maps a docno to a number from 0 to 1."""
-  digest = hashlib.sha256(docno.encode()).digest()
-  return int.from_bytes(digest[:8], "big") / 2**64
+  return {text_key(text) for text in texts}
