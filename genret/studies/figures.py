@@ -57,12 +57,16 @@ def per_query(layout: Layout, cell: Cell) -> PerQuery:
   }
 
 
+def collection(layout: Layout, cell: Cell) -> Collection:
+  """Opens the collection that a cell is trained and judged on."""
+  return Collection.open(layout.folder("prepare", cell.chosen))
+
+
 def queries(layout: Layout, cell: Cell) -> dict[str, tuple[str, ...]]:
   """Parts the queries that a cell is judged on by PARTS."""
-  root = layout.folder("prepare", cell.chosen)
-  collection = Collection.open(root)
-  judged = collection.qrels(layout.study.split)
-  trained = collection.qrels("train") if "train" in collection.splits else {}
+  found = collection(layout, cell)
+  judged = found.qrels(layout.study.split)
+  trained = found.qrels("train") if "train" in found.splits else {}
   parts = splits.by_coverage(trained, judged)
   return {
     "all": tuple(judged),

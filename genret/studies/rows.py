@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from genret.core import runs
-from genret.core.collection import Collection
 from genret.evaluation import measures
 from genret.evaluation.significance import Interval, bootstrap_interval
 from genret.studies import calibration, figures
@@ -33,6 +32,11 @@ class Row:
     per_query: Of each seed, the figures of its queries.
     parts: Which queries are in each of PARTS.
     memorised: The least share of training pairs that is enough.
+    seeds: Of training; none for a baseline.
+    runs: The run file of each seed, or of the baseline.
+    documents: Of the collection.
+    synthetic_queries: Of a document, that it is trained on or expanded with;
+      None where it reads none, or nobody knows.
   """
 
   chosen: Mapping[str, str]
@@ -42,6 +46,10 @@ class Row:
   per_query: Sequence[PerQuery]
   parts: Mapping[str, Sequence[str]]
   memorised: float = 0.0
+  seeds: Sequence[int] = ()
+  runs: Sequence[Path] = ()
+  documents: int | None = None
+  synthetic_queries: float | None = None
 
   @property
   def hits(self) -> float | None:
@@ -128,6 +136,9 @@ def of_cells(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
       per_query=[figures.per_query(layout, cell) for cell in group],
       parts=figures.queries(layout, group[0]),
       memorised=layout.study.memorised,
+      seeds=[cell.seed for cell in group],
+      runs=[layout.cell(cell) / RUN for cell in group],
+      documents=figures.collection(layout, group[0]).num_documents,
     )
     for group in groups.values()
   ]
@@ -156,6 +167,8 @@ def baselines(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
       name=path.parent.name,
       per_query=[_evaluated(worker, cell, path)],
       parts=figures.queries(worker.layout, cell),
+      runs=[path],
+      documents=figures.collection(worker.layout, cell).num_documents,
     )
     for folder, cell in found.items()
     for path in sorted(folder.glob(f"*/{RUN}"))
@@ -164,10 +177,9 @@ def baselines(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
 
 def _evaluated(worker: Worker, cell: Cell, run_file: Path) -> PerQuery:
   study = worker.layout.study
-  root = worker.layout.folder("prepare", cell.chosen)
   return measures.evaluate(
     runs.read_trec(run_file),
-    Collection.open(root).qrels(study.split),
+    figures.collection(worker.layout, cell).qrels(study.split),
     measures=study.measures,
   ).per_query
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from genret.core import artifacts
-from genret.studies import orders, rows
+from genret.studies import orders, rows, summary
 from genret.studies.cells import Worker
 from genret.studies.grid import Cell
 from genret.studies.rows import RISING, Row
@@ -24,7 +24,7 @@ over all steps, ≈ elsewhere."""
 
 
 def write(worker: Worker, cells: Sequence[Cell]) -> str:
-  """Makes both files of the cells that have their figures.
+  """Makes the files of the cells that have their figures.
 
   Args:
     worker: Of the study.
@@ -41,6 +41,7 @@ def write(worker: Worker, cells: Sequence[Cell]) -> str:
   if done or workdir.exists():
     artifacts.write_text(workdir / MARKDOWN, text + "\n")
     artifacts.write_text(workdir / CSV, as_csv(worker, [*beside, *found]))
+    summary.write(worker, cells, found=found, beside=beside)
   return text
 
 
@@ -184,29 +185,20 @@ def _orders(worker: Worker, found: Sequence[Row]) -> Iterator[str]:
 
 def _missing(worker: Worker, cells: Sequence[Cell]) -> Iterator[str]:
   """Yields lists of the cells that have no figures."""
-  layout = worker.layout
-  failed, left, other, waiting = [], [], [], []
-  for cell in cells:
-    if worker.is_done(cell):
-      continue
-    if layout.failure(cell).exists():
-      why = layout.failure(cell).read_text("utf-8").strip()
-      failed.append(f"* {cell.name}: {why}")
-    elif (lack := layout.lack(cell)) is not None:
-      left.append(f"* {cell.name}: {lack}")
-    elif layout.result(cell).exists():
-      other.append(f"* {cell.name}")
-    else:
-      waiting.append(cell.name)
-  for title, lines in (
-    ("Failed", failed),
-    ("Left out", left),
-    ("Done with other settings; remove their folders to run them", other),
+  found = summary.missing(worker, cells)
+  for title, names in (
+    ("Failed", found.failed),
+    ("Left out", found.left_out),
+    (
+      "Done with other settings; remove their folders to run them",
+      dict.fromkeys(found.other_settings),
+    ),
   ):
-    if lines:
+    if names:
+      lines = [f"* {n}: {why}" if why else f"* {n}" for n, why in names.items()]
       yield "\n".join([f"## {title}", "", *lines])
-  if waiting:
-    yield f"{len(waiting)} cells wait."
+  if found.waiting:
+    yield f"{len(found.waiting)} cells wait."
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

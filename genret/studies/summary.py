@@ -1,0 +1,242 @@
+"""What a study found, as data: results.json, from which reports are made."""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from genret.core import artifacts
+from genret.studies import calibration, orders, rows
+from genret.studies.cells import Worker
+from genret.studies.grid import Cell
+from genret.studies.orders import SIGNIFICANT, Order, Step
+from genret.studies.rows import Row
+
+FILE = "results.json"
+FORMAT_VERSION = 1
+COSTS = "costs.json"  # of a cell, where it was measured
+DIAGNOSTICS = "diagnostics.json"
+
+
+def write(
+  worker: Worker,
+  cells: Sequence[Cell],
+  *,
+  found: Sequence[Row],
+  beside: Sequence[Row],
+) -> None:
+  """Writes results.json beside the tables.
+
+  Args:
+    worker: Of the study.
+    cells: All of its cells.
+    found: The rows of settings.
+    beside: The rows of baselines.
+  """
+  value = of(worker, cells, found=found, beside=beside)
+  artifacts.write_json(worker.layout.workdir / FILE, value)
+
+
+def of(
+  worker: Worker,
+  cells: Sequence[Cell],
+  *,
+  found: Sequence[Row],
+  beside: Sequence[Row],
+) -> dict[str, Any]:
+  """Returns what results.json says; arguments as for `write`.
+
+  But for `made`, `machine`, CPU-times and `was_killed` it depends on settings
+  and seeds alone: a study that was killed comes to the same.
+  """
+  study = worker.layout.study
+  every = [*beside, *found]
+  ranked = orders.orders(
+    found,
+    axis=study.compared,
+    measure=study.measures[0],
+    plateau=study.plateau,
+  )
+  return {
+    "format": FORMAT_VERSION,
+    "name": "",
+    "axes": {axis: list(choices) for axis, choices in study.axes.items()},
+    "compared": study.compared,
+    "split": study.split,
+    "measures": list(study.measures),
+    "plateau": study.plateau,
+    "rising": rows.RISING,
+    "memorised": study.memorised,
+    "notes": dict(study.notes),
+    "rows": [_row(worker, row) for row in every],
+    "contrasts": [c for one in ranked for c in _contrasts(worker, one)],
+    "slopes": [],
+    "not_fitted": [],
+    "missing": missing(worker, cells).as_json(),
+    "machine": _machine(found),
+    "cpu_hours": _cpu_hours(found),
+    "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+  }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Missing:
+  """The cells without figures.
+
+  Attributes:
+    failed: Those whose last attempt failed -> why.
+    left_out: Those that lack something -> what.
+    other_settings: Those that are done, with settings of another time.
+    waiting: The others.
+  """
+
+  failed: Mapping[str, str]
+  left_out: Mapping[str, str]
+  other_settings: Sequence[str]
+  waiting: Sequence[str]
+
+  def as_json(self) -> dict[str, Any]:
+    """Returns plain lists."""
+    return {
+      "failed": [list(one) for one in self.failed.items()],
+      "left_out": [list(one) for one in self.left_out.items()],
+      "other_settings": list(self.other_settings),
+      "waiting": list(self.waiting),
+    }
+
+
+def missing(worker: Worker, cells: Sequence[Cell]) -> Missing:
+  """Sorts the cells that have no figures by why."""
+  layout = worker.layout
+  failed, left_out, other, waiting = {}, {}, [], []
+  for cell in cells:
+    if worker.is_done(cell):
+      continue
+    if layout.failure(cell).exists():
+      why = layout.failure(cell).read_text("utf-8").strip()
+      failed[cell.name] = why
+    elif (lack := layout.lack(cell)) is not None:
+      left_out[cell.name] = lack
+    elif layout.result(cell).exists():
+      other.append(cell.name)
+    else:
+      waiting.append(cell.name)
+  return Missing(
+    failed=failed, left_out=left_out, other_settings=other, waiting=waiting
+  )
+
+
+def _row(worker: Worker, row: Row) -> dict[str, Any]:
+  study, workdir = worker.layout.study, worker.layout.workdir
+  folders = [run.parent for run in row.runs]
+  costs = _means([_read(folder / COSTS) for folder in folders])
+  return {
+    "chosen": dict(row.chosen),
+    "name": row.name,
+    "knows": row.knows,
+    "documents": row.documents,
+    "seeds": list(row.seeds),
+    "cells": [str(f.relative_to(workdir)) for f in folders if row.results],
+    "runs": [str(run.relative_to(workdir)) for run in row.runs],
+    "figures": {
+      part: _figures(row, part, study.measures) for part in rows.parts_of([row])
+    },
+    "parameters": row.mean("parameters"),
+    "flops": costs and costs.get("flops"),
+    "synthetic_queries": row.synthetic_queries,
+    "steps": row.mean("steps"),
+    "exposures": row.mean("exposures"),
+    "cpu_minutes": row.mean("cpu_minutes"),
+    "memorised": row.hits,
+    "under_trained": row.under_trained,
+    "dev_rise": row.rise(study.measures[0]),
+    "was_killed": any(one["was_killed"] for one in row.results),
+    "dev": [one["dev"] for one in row.results],
+    "costs": costs,
+    "diagnostics": _means([_read(folder / DIAGNOSTICS) for folder in folders]),
+  }
+
+
+def _figures(row: Row, part: str, measures: Sequence[str]) -> dict[str, Any]:
+  found: dict[str, Any] = {"num_queries": len(row.parts[part])}
+  for measure in measures:
+    figure = row.figure(measure, part)
+    found[measure] = {
+      "mean": figure.interval.mean,
+      "low": figure.interval.low,
+      "high": figure.interval.high,
+      "spread": figure.spread,
+      "per_seed": row.values(measure, part).mean(1).tolist(),
+    }
+  return found
+
+
+def _contrasts(worker: Worker, order: Order) -> Iterator[dict[str, Any]]:
+  """Yields the steps of an order: pairs that its result has named."""
+  study = worker.layout.study
+  for step in order.steps:
+    first = {**order.chosen, study.compared: step.better}
+    second = {**order.chosen, study.compared: step.worse}
+    yield {
+      "name": f"{step.better} and {step.worse}",
+      "a": {axis: first[axis] for axis in study.axes},
+      "b": {axis: second[axis] for axis in study.axes},
+      "measure": study.measures[0],
+      "difference": step.difference.mean,
+      "low": step.difference.low,
+      "high": step.difference.high,
+      "p": None,
+      "p_corrected": step.p,
+      "verdict": _verdict(step),
+      "equivalence_p": None,
+      "detectable": None,
+      "named_before": False,
+    }
+
+
+def _verdict(step: Step) -> str:
+  return "a > b" if step.p < SIGNIFICANT else "no difference seen"
+
+
+def _machine(found: Sequence[Row]) -> dict[str, Any] | None:
+  """Returns the machine of the first cell that says where it ran."""
+  every = [result.get("machine") for row in found for result in row.results]
+  return next((one for one in every if one), None)
+
+
+def _cpu_hours(found: Sequence[Row]) -> float:
+  names = ("cpu_minutes", "search_cpu_minutes")
+  return sum(
+    result.get(name, 0.0) / 60
+    for row in found
+    for result in row.results
+    for name in names
+  )
+
+
+def _read(path: Path) -> Any:
+  return calibration.read(path) if path.exists() else None
+
+
+def _means(found: Sequence[Any]) -> Any:
+  """Returns the mean of what has the same place in several values of JSON.
+
+  Numbers that one of them lacks are left out; of other values the first holds.
+
+  >>> _means([{"p50": 1, "device": "cpu"}, {"p50": 2, "device": "cpu"}])
+  {'p50': 1.5, 'device': 'cpu'}
+  >>> _means([None, {"p50": 1}]) is None
+  True
+  """
+  if not found or any(one is None for one in found):
+    return None
+  first = found[0]
+  if isinstance(first, dict):
+    shared = [k for k in first if all(k in one for one in found)]
+    return {key: _means([one[key] for one in found]) for key in shared}
+  if isinstance(first, list):
+    return [_means(list(same)) for same in zip(*found, strict=False)]
+  if isinstance(first, bool) or not isinstance(first, int | float):
+    return first
+  return sum(found) / len(found)

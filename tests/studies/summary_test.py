@@ -1,0 +1,83 @@
+"""What a study found, as data."""
+
+import json
+
+import pytest
+
+from genret.core import artifacts
+from genret.studies import summary, table
+
+
+@pytest.fixture
+def found(study, worker, finish, cell_of, write_run):
+  """results.json of three cells, a baseline, and one that failed."""
+  study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
+  layout = worker.layout
+  folder = layout.workdir / "shared" / "baselines" / "toy"
+  write_run(folder / "bm25" / "run.trec", [1, 1, 1, 2])
+  finish(cell_of(seed=0), [1, 1, 2, 2])
+  finish(cell_of(seed=1), [1, 2, 2, 2])
+  finish(cell_of("d2q"), [1, 1, 1, 1], hits=0.5)
+  artifacts.write_text(layout.failure(cell_of("d2q", seed=1)), "no disk\n")
+  costs = {"latency": {"p50": 2.0}, "flops": {"query": 10, "training": 30}}
+  for seed, p50 in ((0, 1.0), (1, 2.0)):
+    costs["latency"]["p50"] = p50
+    artifacts.write_json(layout.cell(cell_of(seed=seed)) / summary.COSTS, costs)
+  table.write(worker, study.cells())
+  return json.loads((layout.workdir / summary.FILE).read_text())
+
+
+def test_the_head_says_what_was_asked(found):
+  assert found["format"] == 1
+  assert found["axes"]["inputs"] == ["labelled", "d2q"]
+  assert (found["compared"], found["split"]) == ("inputs", "test")
+  assert found["measures"] == ["RR@10", "R@1", "R@10"]
+  assert found["plateau"] is True and found["memorised"] == 0.9
+  assert found["notes"] == {"vectors": "learned elsewhere"}
+
+
+def test_a_row_has_its_seeds_files_and_figures(found):
+  bm25, labelled, d2q = found["rows"]
+  assert bm25["name"] == "bm25" and bm25["chosen"] == {"collection": "toy"}
+  assert bm25["runs"] == ["shared/baselines/toy/bm25/run.trec"]
+  assert bm25["cells"] == bm25["seeds"] == bm25["dev"] == []
+  assert bm25["parameters"] is None and bm25["costs"] is None
+  assert labelled["chosen"] == {
+    "collection": "toy",
+    "docids": "atomic",
+    "inputs": "labelled",
+  }
+  assert labelled["seeds"] == [0, 1] and labelled["documents"] == 4
+  assert labelled["cells"] == [
+    f"cells/toy-atomic-labelled-{seed}" for seed in (0, 1)
+  ]
+  assert labelled["runs"][1] == "cells/toy-atomic-labelled-1/run.trec"
+  figure = labelled["figures"]["all"]["RR@10"]
+  assert figure["per_seed"] == [0.75, 0.625] and figure["mean"] == 0.6875
+  assert figure["low"] < 0.6875 < figure["high"]
+  assert figure["spread"] == pytest.approx(0.0883883)
+  assert labelled["figures"]["uncovered"]["num_queries"] == 1
+  assert labelled["cpu_minutes"] == 9.5 and not labelled["was_killed"]
+  assert labelled["dev"][0] == [{"RR@10": 0.5}] * 3
+  assert d2q["under_trained"] and d2q["memorised"] == 0.5
+
+
+def test_costs_are_means_over_seeds_that_have_them(found):
+  _, labelled, d2q = found["rows"]
+  assert labelled["costs"]["latency"] == {"p50": 1.5}
+  assert labelled["flops"] == {"query": 10, "training": 30}
+  assert d2q["costs"] is None and d2q["flops"] is None
+
+
+def test_cells_without_figures_are_named(found):
+  assert found["missing"]["failed"] == [["toy-atomic-d2q-1", "no disk"]]
+  assert "toy-semantic-d2q-0" in found["missing"]["waiting"]
+  assert found["missing"]["left_out"] == []
+  assert found["cpu_hours"] == pytest.approx((9 + 10 + 9) / 60)
+
+
+def test_what_was_found_does_not_depend_on_when(study, worker, found):
+  again = summary.FILE
+  table.write(worker, study.cells())
+  second = json.loads((worker.layout.workdir / again).read_text())
+  assert {**second, "made": None} == {**found, "made": None}
