@@ -164,7 +164,7 @@ class Worker:
       core=core,
     )
     found = calibration.scalars(folder)
-    root = self.layout.folder("prepare", cell.chosen)
+    root = self.layout.collection(cell.chosen)
     return Calibration(
       cost=Cost.of(found["cpu_seconds"], span=span, whole=whole),
       examples_a_step=statistics.mean(found["examples"].values()),
@@ -174,7 +174,8 @@ class Worker:
   @contextlib.contextmanager
   def _filling_states(self, cell: Cell) -> Iterator[None]:
     """Lets one run at a time fill a folder of states."""
-    flags = self.layout.study.flags("train", cell.chosen)
+    study = self.layout.study
+    flags = study.flags(study.trainer(cell.chosen), cell.chosen)
     if not any(STATES in placeholders(flag) for flag in flags):
       yield
       return

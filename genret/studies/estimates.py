@@ -67,7 +67,7 @@ def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
 
 def num_documents(layout: Layout, cell: Cell) -> int | None:
   """Returns the documents of a cell's collection: counted, or as it says."""
-  root = layout.folder("prepare", cell.chosen)
+  root = layout.collection(cell.chosen)
   if _stands(root):
     return Collection.open(root).num_documents
   return _said(layout, cell, "documents")

@@ -59,7 +59,7 @@ def per_query(layout: Layout, cell: Cell) -> PerQuery:
 
 def collection(layout: Layout, cell: Cell) -> Collection:
   """Opens the collection that a cell is trained and judged on."""
-  return Collection.open(layout.folder("prepare", cell.chosen))
+  return Collection.open(layout.collection(cell.chosen))
 
 
 def queries(layout: Layout, cell: Cell) -> dict[str, tuple[str, ...]]:

@@ -7,9 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from genret.core.errors import ConfigError, suggest
 
-SHARED = ("prepare", "embed", "generator", "generate", "docids", "baselines")
+SHARED = (
+  *("prepare", "ladder", "resplit", "embed"),
+  *("generator", "generate", "docids", "baselines"),
+)
 """Commands whose results cells share, in the order in which they run."""
-COMMANDS = (*SHARED, "train", "retrieve")
+TRAINERS = ("train", "dual_encoder")
+COMMANDS = (*SHARED, *TRAINERS, "retrieve")
 FOLDERS = {"vectors": "embed", "queries": "generate"}
 """Placeholders that stand for the folder which a shared command makes."""
 STATES = "states"
@@ -29,6 +33,7 @@ class Choice:
     flags: Command -> what is added to its flags.
     values: Placeholder -> text. A cell that needs one whose value is None is
       left out.
+    trainer: Trains the cell: "train", or "dual_encoder", which has no docids.
     seeds: In place of the study's.
     exposures: In place of the study's.
     minutes: A budget of CPU-minutes in place of exposures.
@@ -39,6 +44,7 @@ class Choice:
 
   flags: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
   values: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+  trainer: str | None = None
   seeds: tuple[int, ...] | None = None
   exposures: float | None = None
   minutes: float | None = None
@@ -53,6 +59,8 @@ class Choice:
           f"A choice has flags of {command!r}; a study runs"
           f" {', '.join(COMMANDS)}.{suggest(command, COMMANDS)}"
         )
+    if self.trainer is not None:
+      _known(self.trainer, TRAINERS, "trainer")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -168,6 +176,10 @@ class Study:
       for choice in self.choices(chosen)
       for flag in choice.flags.get(command, ())
     ]
+
+  def trainer(self, chosen: Mapping[str, str]) -> str:
+    """Returns the command that trains a cell."""
+    return _last(self.choices(chosen), "trainer") or TRAINERS[0]
 
   def values(self, chosen: Mapping[str, str]) -> dict[str, str | None]:
     """Returns what the placeholders of a cell stand for, folders apart."""
@@ -309,17 +321,25 @@ def shard(cells: Sequence[Cell], part: str) -> list[Cell]:
 
 
 def inputs(command: str, named: Collection[str]) -> list[str]:
-  """Returns the shared commands whose results a command reads.
+  """Returns the shared commands whose results a command may read.
+
+  Rungs are of a prepared collection; other splits are of a rung. Documents and
+  their docids are the same however queries are split.
 
   >>> inputs("docids", {"vectors"})
-  ['prepare', 'embed']
+  ['ladder', 'embed']
 
   Args:
     command: One of `SHARED`.
     named: The placeholders of its flags.
   """
-  below = {"prepare": [], "generate": ["prepare", "generator"]}
-  found = below.get(command, ["prepare"])
+  below = {
+    "prepare": [],
+    "ladder": ["prepare"],
+    **dict.fromkeys(("resplit", "embed", "docids"), ["ladder"]),
+    "generate": ["resplit", "generator"],
+  }
+  found = below.get(command, ["resplit"])
   return found + [FOLDERS[name] for name in FOLDERS if name in named]
 
 
@@ -364,7 +384,7 @@ def _check_names(axis: str, choices: Mapping[str, Choice]) -> None:
       )
 
 
-def _known(name: str, known: Mapping[str, object], where: str) -> None:
+def _known(name: str, known: Collection[str], where: str) -> None:
   if name not in known:
     raise ConfigError(
       f"{where} names {name!r}; known are {', '.join(known)}."

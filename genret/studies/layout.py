@@ -1,15 +1,19 @@
 """Where a study keeps what, and the commands that make it."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from genret.core.errors import ConfigError, suggest
+from genret.corpora import ladder
 from genret.studies import grid
 from genret.studies.grid import FOLDERS, STATES, Cell, Study, placeholders
 
 RUN = "run.trec"
 RESULT = "result.json"
+OTHERWISE = {"resplit": "ladder", "ladder": "prepare", "generator": ""}
+"""What is read in place of a shared command that a cell has no flags of."""
+_ANY = 10**15  # documents; more than any collection has
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,20 @@ class Layout:
 
   def states(self, chosen: Mapping[str, str]) -> Path:
     """Returns the folder of states that cells of a collection share."""
-    return self.workdir / STATES / self._key("prepare", chosen)
+    return self.workdir / STATES / self._key("ladder", chosen)
+
+  def documents(self, chosen: Mapping[str, str]) -> Path:
+    """Returns the collection whose documents a cell is about."""
+    if not self.study.flags("ladder", chosen):
+      return self.folder("prepare", chosen)
+    rung = _rung(self._filled("ladder", chosen))
+    return self.folder("ladder", chosen) / rung
+
+  def collection(self, chosen: Mapping[str, str]) -> Path:
+    """Returns the collection that a cell is trained and judged on."""
+    if self.study.flags("resplit", chosen):
+      return self.folder("resplit", chosen)
+    return self.documents(chosen)
 
   def folder(self, command: str, chosen: Mapping[str, str]) -> Path:
     """Returns the folder that a shared command makes for a cell."""
@@ -107,13 +124,12 @@ class Layout:
     Baselines come last; nothing else reads them.
     """
     chosen, study = cell.chosen, self.study
+    own = self._own(chosen)
     named = {
-      name
-      for command in ("docids", "train", "retrieve")
-      for flag in study.flags(command, chosen)
-      for name in placeholders(flag)
+      name for command in own for name in self._placeholders(command, chosen)
     }
-    wanted = {"prepare", "docids"}
+    wanted = {"prepare", *own} & set(grid.SHARED)
+    wanted |= {c for c in ("ladder", "resplit") if study.flags(c, chosen)}
     given = study.values(chosen)
     wanted |= {FOLDERS[name] for name in FOLDERS if name in named - set(given)}
     if "generate" in wanted and study.flags("generator", chosen):
@@ -122,17 +138,15 @@ class Layout:
       wanted.add("baselines")
       if any("{vectors}" in f for f in study.flags("baselines", chosen)):
         wanted.add("embed")
-    order = ("prepare", "embed", "generator", "generate", "docids", "baselines")
-    return [self._task(name, chosen) for name in order if name in wanted]
+    return [self._task(name, chosen) for name in grid.SHARED if name in wanted]
 
   def lack(self, cell: Cell) -> str | None:
     """Says what a cell cannot be run without, or None."""
     values = self.study.values(cell.chosen)
     named = [
       name
-      for command in ("prepare", "docids", "train", "retrieve")
-      for flag in self.study.flags(command, cell.chosen)
-      for name in placeholders(flag)
+      for command in ("prepare", "ladder", "resplit", *self._own(cell.chosen))
+      for name in self._placeholders(command, cell.chosen)
     ]
     missing = [n for n in named if n in values and values[n] is None]
     return f"{{{missing[0]}}} is not set" if missing else None
@@ -140,12 +154,15 @@ class Layout:
   def training(self, cell: Cell, run: Run) -> list[str]:
     """Returns the arguments of genret that train a model of a cell."""
     chosen = cell.chosen
+    own = self._own(chosen)
+    trainer = self.study.trainer(chosen)
+    docids = [f"--docids={self.folder('docids', chosen)}"]
     log = [f"--gin.LoopConfig.log_every={run.log_every}"]
     return [
-      "train",
-      *self._filled("train", chosen),
-      f"--collection={self.folder('prepare', chosen)}",
-      f"--docids={self.folder('docids', chosen)}",
+      trainer,
+      *self._filled(trainer, chosen),
+      f"--collection={self.collection(chosen)}",
+      *(docids if "docids" in own else []),
       f"--model_dir={run.folder}",
       f"--train_steps={run.steps}",
       f"--eval_period={run.eval_period}",
@@ -162,7 +179,7 @@ class Layout:
       "retrieve",
       *self._filled("retrieve", cell.chosen),
       f"--model_dir={self.model(cell)}",
-      f"--collection={self.folder('prepare', cell.chosen)}",
+      f"--collection={self.collection(cell.chosen)}",
       f"--split={self.study.split}",
       f"--gin.K={self.study.depth}",
       f"--out={self.cell(cell) / RUN}",
@@ -172,7 +189,7 @@ class Layout:
     """Returns the arguments that measure the run of a cell."""
     return [
       "evaluate",
-      f"--collection={self.folder('prepare', cell.chosen)}",
+      f"--collection={self.collection(cell.chosen)}",
       f"--runs=cell={self.cell(cell) / RUN}",
       f"--out={self.cell(cell) / 'evaluation'}",
       f"--split={self.study.split}",
@@ -184,7 +201,7 @@ class Layout:
     folder = self.folder(command, chosen)
     arguments = [command, *self._filled(command, chosen)]
     if command != "prepare":
-      arguments.append(f"--collection={self.folder('prepare', chosen)}")
+      arguments.append(f"--collection={self._read(command, chosen)}")
     if command == "generate" and self.study.flags("generator", chosen):
       arguments.append(f"--generator={self.folder('generator', chosen)}")
     return Task(
@@ -200,8 +217,23 @@ class Layout:
     named = self._placeholders(command, chosen)
     read = set(named) - set(self._set_values(command, chosen))
     for below in grid.inputs(command, read):
-      if below != "generator" or self.study.flags(below, chosen):
+      while below in OTHERWISE and not self.study.flags(below, chosen):
+        below = OTHERWISE[below]
+      if below:
         yield self._task(below, chosen)
+
+  def _read(self, command: str, chosen: Mapping[str, str]) -> Path:
+    """Returns the collection that a shared command reads."""
+    if command == "ladder":
+      return self.folder("prepare", chosen)
+    if "resplit" in grid.inputs(command, ()):
+      return self.collection(chosen)
+    return self.documents(chosen)
+
+  def _own(self, chosen: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the commands that a cell cannot do without, but for the first."""
+    trainer = self.study.trainer(chosen)
+    return ("docids",) * (trainer == "train") + (trainer, "retrieve")
 
   def _set_values(
     self, command: str, chosen: Mapping[str, str]
@@ -234,6 +266,26 @@ class Layout:
   def _folders(self, chosen: Mapping[str, str]) -> dict[str, str]:
     found = {n: str(self.folder(c, chosen)) for n, c in FOLDERS.items()}
     return {**found, STATES: str(self.states(chosen))}
+
+
+def _rung(flags: Sequence[str]) -> str:
+  """Returns the folder that `genret ladder` makes in its own.
+
+  >>> _rung(["--seed=1", "--rungs=4000"])
+  '4k'
+  """
+  given = dict(flag.lstrip("-").partition("=")[::2] for flag in flags)
+  if "name" in given:  # of a published list
+    return given["name"]
+  size = given.get("rungs", "")
+  if not size or "," in size:
+    raise ConfigError(
+      f"A cell is about one rung, --rungs=4k; its flags of ladder say"
+      f" {' '.join(flags)}."
+    )
+  if size == ladder.ALL:
+    return size
+  return ladder.label(ladder.parse_size(size, _ANY), _ANY)
 
 
 def _fill(flag: str, values: Mapping[str, str], command: str) -> str:

@@ -121,3 +121,8 @@ def test_a_study_that_cannot_be_is_refused(study, changes, message):
 def test_flags_of_no_command_are_refused():
   with pytest.raises(ConfigError, match="Did you mean 'train'"):
     Choice(flags={"trian": ("--x",)})
+
+
+def test_another_trainer_than_there_are_is_refused():
+  with pytest.raises(ConfigError, match="Did you mean 'dual_encoder'"):
+    Choice(trainer="dual_encoders")

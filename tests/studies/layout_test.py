@@ -123,3 +123,115 @@ def test_a_placeholder_that_stands_for_nothing_is_refused(with_axis, tmp_path):
   layout = Layout(study=wrong, workdir=tmp_path)
   with pytest.raises(ConfigError, match="'docid' that.*Did you mean 'docids'"):
     layout.training(wrong.cells()[0], RUN)
+
+
+@pytest.fixture
+def on_rungs(with_axis, tmp_path):
+  """Returns a layout of rungs whose queries may be split anew."""
+  study = with_axis(
+    "inputs",
+    labelled=Choice(),
+    d2q=Choice(
+      flags={"generate": ("--x",), "train": ("--gin.QUERIES={queries}",)}
+    ),
+  )
+  axes = {
+    **study.axes,
+    "documents": {
+      "all": Choice(),
+      "1k": Choice(flags={"ladder": ("--seed=1", "--rungs=1000")}),
+    },
+    "coverage": {
+      "own": Choice(),
+      "half": Choice(flags={"resplit": ("--coverage=0.5",)}),
+    },
+  }
+  return Layout(
+    study=dataclasses.replace(study, axes=axes), workdir=tmp_path / "w"
+  )
+
+
+def chosen_on(layout, **wanted):
+  """Returns the first cell of some choices."""
+  return next(
+    cell
+    for cell in layout.study.cells()
+    if wanted.items() <= cell.chosen.items()
+  )
+
+
+def test_documents_are_of_a_rung_and_judgements_of_another_split(on_rungs):
+  shared = on_rungs.workdir / "shared"
+  cell = chosen_on(
+    on_rungs,
+    documents="1k",
+    coverage="half",
+    docids="semantic",
+    inputs="d2q",
+  )
+  rung = shared / "ladder" / "toy-1k" / "1k"
+  split = shared / "resplit" / "toy-1k-half"
+  read = {
+    task.arguments[0]: [a for a in task.arguments if "--collection" in a]
+    for task in on_rungs.shared(cell)
+  }
+  assert read == {
+    "prepare": [],
+    "ladder": [f"--collection={shared}/prepare/toy"],
+    "resplit": [f"--collection={rung}"],
+    "embed": [f"--collection={rung}"],
+    "generate": [f"--collection={split}"],
+    "docids": [f"--collection={rung}"],
+  }
+  assert f"--collection={split}" in on_rungs.training(cell, RUN)
+  assert f"--collection={split}" in on_rungs.retrieving(cell)
+  assert f"--collection={split}" in on_rungs.evaluating(cell)
+  assert on_rungs.states(cell.chosen) == on_rungs.workdir / "states" / "toy-1k"
+
+
+def test_what_has_no_flags_of_a_rung_or_split_reads_what_is_before(on_rungs):
+  shared = on_rungs.workdir / "shared"
+  whole = chosen_on(on_rungs, documents="all", coverage="own").chosen
+  assert on_rungs.collection(whole) == shared / "prepare" / "toy"
+  rung = chosen_on(on_rungs, documents="1k", coverage="own")
+  assert on_rungs.collection(rung.chosen) == on_rungs.documents(rung.chosen)
+  docids = on_rungs.shared(rung)[-1]
+  assert [task.name for task in docids.inputs] == ["ladder toy-1k"]
+  split = chosen_on(on_rungs, documents="all", coverage="half")
+  [made] = [t for t in on_rungs.shared(split) if t.arguments[0] == "resplit"]
+  assert [task.name for task in made.inputs] == ["prepare toy"]
+
+
+@pytest.mark.parametrize("flag", ["--rungs=1k,2k", "--seed=1"])
+def test_a_cell_is_about_one_rung(with_axis, tmp_path, flag):
+  study = with_axis("inputs", a=Choice(flags={"ladder": (flag,)}))
+  layout = Layout(study=study, workdir=tmp_path)
+  with pytest.raises(ConfigError, match="about one rung"):
+    layout.collection(study.cells()[0].chosen)
+
+
+def test_a_published_rung_is_called_as_it_is(with_axis, tmp_path):
+  flags = {"ladder": ("--docnos=d.txt", "--name=theirs")}
+  study = with_axis("inputs", a=Choice(flags=flags))
+  layout = Layout(study=study, workdir=tmp_path)
+  assert layout.collection(study.cells()[0].chosen).name == "theirs"
+
+
+def test_a_dual_encoder_has_no_docids(with_axis, tmp_path):
+  study = with_axis(
+    "docids",
+    none=Choice(trainer="dual_encoder", flags={"dual_encoder": ("--late",)}),
+  )
+  layout = Layout(study=study, workdir=tmp_path)
+  cell = study.cells()[0]
+  assert [task.name for task in layout.shared(cell)] == ["prepare toy"]
+  assert layout.training(cell, dataclasses.replace(RUN, pairs=9)) == [
+    "dual_encoder",
+    "--late",
+    f"--collection={tmp_path}/shared/prepare/toy",
+    "--model_dir=m",
+    "--train_steps=30",
+    "--eval_period=3",
+    "--seed=1",
+    "--gin.TrainConfig.memorised_pairs=9",
+  ]
