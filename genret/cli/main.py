@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
   "retrieve": "search queries with a model",
   "baselines": "search queries with BM25 and a bag of subwords",
   "evaluate": "measure run files, beside each other",
+  "costs": "say what a model takes: FLOPs, latency, bytes",
   "study": "run a grid of experiments, and make its tables",
 }
 

@@ -48,6 +48,39 @@ def jaxpr_flops(jaxpr: core.Jaxpr, *, while_trips: int | None = None) -> int:
   return sum(_equation(eqn, while_trips) for eqn in jaxpr.eqns)
 
 
+def has_loops(function: Callable[..., Any], *arguments: Any) -> bool:
+  """Whether products of a function stand in a loop of several turns.
+
+  >>> import jax.numpy as jnp
+  >>> rows = jnp.ones((2, 2))
+  >>> def powers(rows):
+  ...   return jax.lax.fori_loop(0, 9, lambda i, made: made @ rows, rows)
+  >>> has_loops(powers, rows), has_loops(lambda rows: rows @ rows, rows)
+  (True, False)
+
+  Args:
+    function: what is traced.
+    *arguments: its arguments; `jax.ShapeDtypeStruct`s will do.
+  """
+  return _loops(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def _loops(jaxpr: core.Jaxpr) -> bool:
+  for eqn in jaxpr.eqns:
+    inside = list(_inside(eqn))
+    turns = _turns(eqn)
+    if turns and any(jaxpr_flops(i, while_trips=1) for i in inside):
+      return True
+    if any(map(_loops, inside)):
+      return True
+  return False
+
+
+def _turns(eqn: core.JaxprEqn) -> bool:
+  name = eqn.primitive.name
+  return name == "while" or (name == "scan" and eqn.params["length"] > 1)
+
+
 def _equation(eqn: core.JaxprEqn, while_trips: int | None) -> int:
   name = eqn.primitive.name
   if name == "dot_general":

@@ -1,6 +1,8 @@
 """What one query costs: the products of the search, traced step by step."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +14,12 @@ from genret.models.stepper import T5Stepper
 
 
 def query_flops(
-  config: T5Config, *, input_length: int, num_beams: int
-) -> dict[str, int]:
+  config: T5Config,
+  *,
+  input_length: int,
+  num_beams: int,
+  count: Callable[..., Any] = flops,
+) -> dict[str, Any]:
   """Counts the operations of searching one query.
 
   The encoder reads the query once. The first position has one slot, each of
@@ -25,6 +31,8 @@ def query_flops(
     config: of the model, with docid_length T.
     input_length: L, tokens of the query, pads included.
     num_beams: K.
+    count: says what a function and its arguments cost; others than `flops`
+      are asked of the same parts of the search.
 
   Returns:
     Operations by "encoder", "decoder" (its keys and values of the query, and
@@ -38,21 +46,21 @@ def query_flops(
   cache = jax.eval_shape(T5Stepper.start, stepper, encoded)
   traced = jax.ShapeDtypeStruct((), jnp.int32)
 
-  def position(slots: int, level: int | None) -> tuple[int, int]:
+  def position(slots: int, level: int | None) -> tuple[Any, Any]:
     """Counts the decoder's and the head's share of a position."""
     places = jax.ShapeDtypeStruct((1, slots), jnp.int32)
     symbols = jax.ShapeDtypeStruct((1, slots, 1), jnp.int32)
     step = (stepper, cache, places, symbols, traced)
     hidden, _ = jax.eval_shape(T5Stepper.step, *step)
     head = functools.partial(T5Stepper.logits, t=level)
-    return flops(T5Stepper.step, *step), flops(head, stepper, hidden)
+    return count(T5Stepper.step, *step), count(head, stepper, hidden)
 
   visits = [
     (times, *position(*place)) for times, *place in _places(config, num_beams)
   ]
   return {
-    "encoder": flops(T5Stepper.encode, stepper, inputs),
-    "decoder": flops(T5Stepper.start, stepper, encoded)
+    "encoder": count(T5Stepper.encode, stepper, inputs),
+    "decoder": count(T5Stepper.start, stepper, encoded)
     + sum(times * decoder for times, decoder, _ in visits),
     "head": sum(times * head for times, _, head in visits),
   }

@@ -19,6 +19,8 @@ from genret.core.errors import ArtifactError
 from genret.training.step import TrainState
 
 NEWEST_KEPT = 2
+CPU_SECONDS = "cpu_seconds.json"
+"""Step of each checkpoint -> process time that the run took to get there."""
 
 
 class Checkpoints:

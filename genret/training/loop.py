@@ -17,14 +17,11 @@ from genret.core import artifacts
 from genret.core.errors import ConfigError, UserError
 from genret.tasks.feed import Batches
 from genret.training import cluster
-from genret.training.checkpoints import Checkpoints
+from genret.training.checkpoints import CPU_SECONDS, Checkpoints
 from genret.training.host_input import HostInput
 from genret.training.step import Program, StepMetrics, TrainState
 
 Evaluate = Callable[[Any, int], Mapping[str, float]]
-
-CPU_SECONDS = "cpu_seconds.json"
-"""Step of each checkpoint -> process time that the run took to get there."""
 
 
 class DivergedError(UserError):

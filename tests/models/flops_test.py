@@ -6,7 +6,7 @@ import pytest
 from jax import lax
 from jax.sharding import AbstractMesh, PartitionSpec
 
-from genret.models.flops import flops
+from genret.models.flops import flops, has_loops
 
 SQUARE = jnp.ones((4, 4))
 ONE = 2 * 4 * 4 * 4  # of SQUARE @ SQUARE
@@ -117,3 +117,14 @@ def test_devices_of_a_mesh_are_summed():
 
   mapped = jax.shard_map(products, mesh=mesh, in_specs=rows, out_specs=rows)
   assert flops(mapped, x) == 2 * 3 * (2 * 2 * 2 * 6)
+
+
+@pytest.mark.parametrize(("turns", "found"), [(1, False), (3, True)])
+def test_a_loop_is_found_inside_a_branch_of_a_jitted_function(turns, found):
+  def turned(made):
+    return lax.scan(lambda a, _: (a @ a, None), made, length=turns)[0]
+
+  def inside(made):
+    return lax.cond(made.sum() > 0, turned, lambda made: made, made)
+
+  assert has_loops(jax.jit(inside), SQUARE) is found

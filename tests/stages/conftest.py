@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,18 @@ import pytest
 
 from genret.core import artifacts
 from genret.core.collection import FORMAT_VERSION, Collection, write
+from genret.core.docid_table import DocidTable
 from genret.corpora import embedded
 from genret.docids import atomic, naive, positional, semantic
 from genret.embeddings import store
-from genret.stages import docids
+from genret.models.t5 import T5Config
+from genret.retrieval import model_folder
+from genret.stages import docids, train, train_config, trained
 from genret.stages.docids import DocidsConfig
+from genret.training.checkpoints import Checkpoints
+from genret.training.loop import LoopConfig
+from genret.training.optimizers import AdamW
+from genret.training.partitioning import MeshShape
 
 NUM_DOCUMENTS = 64
 NUM_JUDGED = 8  # queries of dev and of test: one batch of a search
@@ -87,6 +95,54 @@ def make_docids(collection, vectors_file, tmp_path_factory):
       )
     config = DocidsConfig(scheme=SCHEMES[scheme])
     docids.run(config, collection, vectors, out=out)
+    return out
+
+  return make
+
+
+@pytest.fixture(scope="session")
+def untrained(collection, make_docids, tmp_path_factory):
+  """Returns the function from a scheme to a model folder of no steps.
+
+  All is as `genret train` leaves it, but that its weights are random.
+  """
+
+  @functools.cache
+  def make(scheme: str) -> Path:
+    config = train.TrainConfig(
+      model=T5Config(
+        emb_dim=16,
+        num_heads=2,
+        head_dim=8,
+        mlp_dim=32,
+        num_encoder_layers=1,
+        num_decoder_layers=1,
+      ),
+      mixture="m",
+      task_feature_lengths={"inputs": 32, "targets": 16},
+      batch_size=4,
+      optimizer=AdamW(),
+      loop=LoopConfig(train_steps=3),
+      dev=None,
+      input_length=16,
+    )
+    out = tmp_path_factory.mktemp("untrained") / scheme
+    table = DocidTable.load(make_docids(scheme))
+    spec = train._spec(config, table, make_docids(scheme))
+    recipe = train_config.recipe(config, mixture="m", inputs={})
+    artifacts.begin(out, recipe)
+    train._lay_out(
+      spec, table, out, docids=make_docids(scheme), text=train.NO_TEXT
+    )
+    checkpoints = Checkpoints(out / model_folder.CHECKPOINTS, measure=None)
+    state = train._program(config, spec, MeshShape().build()).init_state()
+    state = state.replace(step=state.step + 3)
+    checkpoints.save(state, position={}, metrics={})
+    checkpoints.wait()
+    trained.write_result(out, checkpoints)
+    checkpoints.close()
+    files = trained.identifying_files(out)
+    artifacts.seal(out, recipe, files=files, started=time.time() - 60)
     return out
 
   return make

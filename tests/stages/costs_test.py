@@ -1,0 +1,95 @@
+"""Costs of a model of random weights, which are those of any other."""
+
+import json
+
+import pytest
+
+from genret.core.errors import ArtifactError, UserError
+from genret.embeddings.bert import BertConfig
+from genret.models.encoder_config import EncoderConfig
+from genret.models.query_flops import query_flops
+from genret.models.sizes import T5Config
+from genret.retrieval.model_folder import ModelSpec
+from genret.stages import costs
+from genret.stages.costs import CostsConfig
+from genret.stages.latency import Timing
+
+pytestmark = pytest.mark.usefixtures("compile_once")
+TIMING = Timing(queries=2, batch_size=8, rounds=1)
+
+
+@pytest.fixture(scope="module")
+def folder(untrained):
+  return untrained("atomic")
+
+
+@pytest.fixture(scope="module")
+def found(folder, collection, tmp_path_factory):
+  out = tmp_path_factory.mktemp("costs") / "costs.json"
+  config = CostsConfig(timing=TIMING, devices=4)
+  made = costs.run(config, folder, collection, out=out)
+  assert json.loads(out.read_text()) == made.figures
+  return made
+
+
+def test_operations_are_counted_from_the_program(found, folder):
+  spec = ModelSpec.load(folder)
+  query = found.figures["flops"]["query"]
+  parts = query_flops(spec.model, input_length=16, num_beams=10)
+  assert query["by_part"] == parts
+  assert query["counted"] == sum(parts.values())
+  assert 0.9 * query["counted"] < query["compiled"] < 3 * query["counted"]
+  step = found.figures["flops"]["step"]
+  assert 0.9 * step["counted"] < step["compiled"] < 3 * step["counted"]
+  assert found.figures["flops"]["training"] == 3 * step["counted"]
+
+
+def test_bytes_are_those_on_disk(found, folder):
+  sizes = found.figures["bytes"]
+  assert sizes["weights"] == 4 * found.figures["parameters"]["all"]
+  trie = [path.stat().st_size for path in (folder / "trie").iterdir()]
+  assert sizes["trie"] == sum(trie) < sizes["index"]
+
+
+def test_training_took_device_hours(found):
+  training = found.figures["training"]
+  assert training["devices"] == 4 and training["steps"] == 3
+  assert training["wall_seconds"] >= 60
+  hours = training["wall_seconds"] * 4 / 3600
+  assert training["device_hours"] == hours
+  assert training["loop_cpu_seconds"] is None  # there was no loop
+
+
+def test_people_read_a_table(found):
+  text = found.table()
+  assert f"{found.figures['parameters']['all']:,}" in text
+  assert "one query, p95" in text and "device-hours" in text
+  assert max(map(len, text.splitlines())) <= 80
+
+
+def test_frozen_parameters_are_not_trained():
+  bert = BertConfig(
+    emb_dim=8, num_heads=2, mlp_dim=16, num_layers=1, vocab_size=50
+  )
+  encoder = EncoderConfig(bert=bert, frozen_below=1)
+  counts = costs.parameters(T5Config(emb_dim=8, encoder=encoder))
+  assert counts["trained"] == counts["all"] - counts["encoder"]
+
+
+def test_nothing_is_timed_or_compiled_unless_wanted(folder, collection):
+  config = CostsConfig(timing=None, compiled=False)
+  made = costs.run(config, folder, collection)
+  assert made.figures["latency"] is None
+  assert made.figures["flops"]["step"]["compiled"] is None
+  assert (folder / "costs.json").exists()
+  assert "one query" not in made.table()
+
+
+def test_a_split_without_queries_is_refused(folder, collection):
+  with pytest.raises(UserError):
+    costs.run(CostsConfig(split="tset"), folder, collection)
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path, collection):
+  with pytest.raises(ArtifactError, match="no model folder"):
+    costs.run(CostsConfig(), tmp_path, collection)
