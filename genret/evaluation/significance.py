@@ -1,6 +1,6 @@
 """Is one system better than another? Tests and intervals paired by query."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,7 @@ class Comparison:
 def sign_flip_test(
   differences: Sequence[float] | np.ndarray,
   *,
+  clusters: Sequence[Hashable] | None = None,
   flips: int = 10_000,
   seed: int = 0,
 ) -> float:
@@ -67,8 +68,14 @@ def sign_flip_test(
   >>> sign_flip_test([0.5, 1.0, 0.25])
   0.25
 
+  Queries of one cluster are not exchangeable one by one, and flip together:
+
+  >>> sign_flip_test([0.5, 1.0, 0.25], clusters="aab")
+  0.5
+
   Args:
     differences: System minus baseline, one value a query.
+    clusters: Of each query; None for one of its own.
     flips: Assignments to draw.
     seed: Of the draw.
   """
@@ -78,6 +85,8 @@ def sign_flip_test(
       "a paired test needs one finite difference for each of at least one"
       f" query, got shape {values.shape}"
     )
+  if clusters is not None:
+    values = _cluster_sums(values, clusters)
   values = values[values != 0]  # a flipped zero changes nothing
   threshold = abs(values.sum()) - _ROUNDING * np.abs(values).sum()
   if 1 << len(values) <= flips:
@@ -89,6 +98,16 @@ def sign_flip_test(
     for signs in _drawn_signs(rng, flips, len(values))
   )
   return (1 + extreme) / (1 + flips)
+
+
+def _cluster_sums(
+  values: np.ndarray, clusters: Sequence[Hashable]
+) -> np.ndarray:
+  """Add up the values of each cluster: [Q] -> [C]."""
+  sums: dict[Hashable, float] = {}
+  for label, value in zip(clusters, values.tolist(), strict=True):
+    sums[label] = sums.get(label, 0.0) + value
+  return np.array(list(sums.values()))
 
 
 def _all_signs(n: int) -> np.ndarray:

@@ -5,6 +5,8 @@ Everything here is a pure function of `texts`, query id -> normalised text,
 and of qrels.
 """
 
+import bisect
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +17,8 @@ from genret.core.shares import fraction_of
 Texts = Mapping[str, str]  # query id -> normalised text
 Splits = Mapping[str, Qrels]
 
+TRAINING_QUERIES = {"0": 0, "1": 1, "2-3": 2, "4-7": 4, "8+": 8}
+"""Numbers of training queries of an answer: their name -> the least."""
 PRECEDENCE = ("test", "dev")  # then any others by name, and train last
 
 
@@ -222,6 +226,39 @@ def by_coverage(train: Qrels, test: Qrels, *, relevance: int = 1) -> Covered:
     covered=tuple(q for q, touched in covered.items() if touched),
     uncovered=tuple(q for q, touched in covered.items() if not touched),
   )
+
+
+def by_training_queries(
+  train: Qrels, test: Qrels, *, relevance: int = 1
+) -> dict[str, tuple[str, ...]]:
+  """Parts the queries of a test by how often their answer was asked for.
+
+  Of several answers the one with most training queries counts. So those of
+  none are the uncovered ones of `by_coverage`.
+
+  >>> by_training_queries(
+  ...   {"a": {"d1": 1}, "b": {"d1": 1}}, {"c": {"d1": 1, "d2": 1}, "d": {}}
+  ... )
+  {'0': ('d',), '1': (), '2-3': ('c',), '4-7': (), '8+': ()}
+
+  Args:
+    train: query id -> docno -> grade.
+    test: likewise.
+    relevance: the least grade that counts as relevant.
+
+  Returns:
+    Number of training queries, as in TRAINING_QUERIES -> query ids in the
+    order of `test`.
+  """
+  asked = collections.Counter(_positives(train, relevance))
+  found: dict[str, list[str]] = {name: [] for name in TRAINING_QUERIES}
+  names = list(TRAINING_QUERIES)
+  for query_id, judged in test.items():
+    answers = _positives({query_id: judged}, relevance)
+    most = max((asked[docno] for docno in answers), default=0)
+    place = bisect.bisect_right(list(TRAINING_QUERIES.values()), most) - 1
+    found[names[place]].append(query_id)
+  return {name: tuple(queries) for name, queries in found.items()}
 
 
 def check_disjoint(splits: Splits, texts: Texts) -> None:

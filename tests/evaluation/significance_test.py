@@ -67,6 +67,28 @@ def test_a_large_sample_equals_scipy():
   assert sign_flip_test(values) == pytest.approx(theirs, abs=0.02)
 
 
+def test_clusters_flip_together():
+  random = np.random.default_rng(0)
+  values = random.normal(0.3, 1.0, size=24)
+  labels = np.repeat(np.arange(8), 3)
+  sums = values.reshape(8, 3).sum(1)
+  assert sign_flip_test(values, clusters=labels) == sign_flip_test(sums)
+  shuffled = random.permutation(24)
+  again = sign_flip_test(values[shuffled], clusters=labels[shuffled])
+  assert again == sign_flip_test(sums)
+
+
+def test_p_values_of_clusters_are_uniform_where_those_of_queries_are_not():
+  random = np.random.default_rng(0)
+  labels = np.repeat(np.arange(25), 4)
+  own = random.normal(size=(300, 25))[:, labels]
+  noise = own + 0.5 * random.normal(size=(300, 100))
+  found = [sign_flip_test(one, clusters=labels, flips=200) for one in noise]
+  assert stats.kstest(found, "uniform").pvalue > 0.01
+  alone = [sign_flip_test(one, flips=200) for one in noise]
+  assert np.mean(np.array(alone) < 0.05) > 0.15
+
+
 def test_no_p_value_is_zero_and_seeds_repeat():
   values = np.ones(40)
   assert sign_flip_test(values, flips=999) == 1 / 1000

@@ -185,3 +185,26 @@ def test_queries_are_parted_by_what_training_has_touched():
   assert found.uncovered == ("graded", "none")
   strict = splits.by_coverage(train, test, relevance=2)
   assert strict.covered == ()
+
+
+def test_queries_are_parted_by_how_often_their_answer_was_asked_for():
+  counts = {"none": 0, "one": 1, "three": 3, "four": 4, "seven": 7, "nine": 9}
+  train = {
+    f"{docno}-{i}": {docno: 1, "none": 0}
+    for docno, count in counts.items()
+    for i in range(count)
+  }
+  test = {f"q-{docno}": {docno: 1} for docno in counts}
+  test["q-both"] = {"one": 1, "four": 1, "nine": 0}
+  found = splits.by_training_queries(train, test)
+  assert found == {
+    "0": ("q-none",),
+    "1": ("q-one",),
+    "2-3": ("q-three",),
+    "4-7": ("q-four", "q-seven", "q-both"),
+    "8+": ("q-nine",),
+  }
+  parts = splits.by_coverage(train, test)
+  assert found["0"] == parts.uncovered
+  strict = splits.by_training_queries(train, test, relevance=2)
+  assert strict["0"] == tuple(test)
