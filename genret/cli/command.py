@@ -122,6 +122,8 @@ class StageCommand:
     flags: Plain flags for the common macros.
     report: Says what was written and what to do next, from what the stage
       returned and the arguments it had; "" is not printed.
+    positional: The flag that a first word without dashes stands for; "" where
+      there is none.
   """
 
   name: str
@@ -130,6 +132,7 @@ class StageCommand:
   example: str
   flags: tuple[Flag, ...]
   report: Callable[[Any, dict[str, Any]], str]
+  positional: str = ""
 
   @property
   def run_file(self) -> str:
@@ -138,9 +141,10 @@ class StageCommand:
 
   def parser(self) -> Parser:
     """Returns the parser of the command's flags, gin's apart."""
+    first = f" [{self.positional.upper()}]" if self.positional else ""
     parser = Parser(
       prog=f"genret {self.name}",
-      usage=f"genret {self.name} [flags]",
+      usage=f"genret {self.name}{first} [flags]",
       description=self.description,
       epilog=f"{_GIN_HELP.format(default=self.run_file)}\n"
       f"example:\n{self.example}",
@@ -215,6 +219,9 @@ class StageCommand:
     """Parses; returns the configuration, unchecked, and the stage."""
     from genret.cli import gin_setup
 
+    first, *others = arguments or [""]
+    if self.positional and first and not first.startswith("-"):
+      arguments = [f"--{self.positional}={first}", *others]
     rest, settings = gin_setup.split(arguments)
     given = self.parser().parse(rest)
     plain = [

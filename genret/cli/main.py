@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
   "evaluate": "measure run files, beside each other",
   "costs": "say what a model takes: FLOPs, latency, bytes",
   "study": "run a grid of experiments, and make its tables",
+  "report": "make a page, tables and plots of a study's results",
 }
 
 _WRONG = 2

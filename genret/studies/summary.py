@@ -9,7 +9,7 @@ from typing import Any
 from genret.core import artifacts
 from genret.studies import calibration, orders, rows
 from genret.studies.cells import Worker
-from genret.studies.grid import Cell
+from genret.studies.grid import Cell, Study
 from genret.studies.orders import SIGNIFICANT, Order, Step
 from genret.studies.rows import Row
 
@@ -62,6 +62,8 @@ def of(
     "format": FORMAT_VERSION,
     "name": "",
     "axes": {axis: list(choices) for axis, choices in study.axes.items()},
+    "axis_order": list(study.axes),
+    **_searched(study),
     "compared": study.compared,
     "split": study.split,
     "measures": list(study.measures),
@@ -125,6 +127,15 @@ def missing(worker: Worker, cells: Sequence[Cell]) -> Missing:
   return Missing(
     failed=failed, left_out=left_out, other_settings=other, waiting=waiting
   )
+
+
+def _searched(study: Study) -> dict[str, Any]:
+  """Returns the axes that say what is searched, and the one that it grows on."""
+  ladder = set(study.matters("ladder")) - set(study.matters("prepare"))
+  return {
+    "collection_axes": study.matters("resplit"),
+    "ladder_axis": next(iter(sorted(ladder)), None),
+  }
 
 
 def _row(worker: Worker, row: Row) -> dict[str, Any]:

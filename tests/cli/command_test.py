@@ -60,6 +60,15 @@ def test_a_command_is_read_by_its_name():
   assert "EvaluateConfig" in found.text
 
 
+def test_a_first_word_may_stand_for_a_flag(command, capsys):
+  placed = dataclasses.replace(command, positional="out")
+  assert placed.run(["a/b", *GIVEN, "--steps=7"]) == 0
+  assert capsys.readouterr().out == "7 steps into a/b\n"
+  assert "sample [OUT] [flags]" in placed.parser().format_usage()
+  with pytest.raises(ConfigError, match="unknown argument 'a/b'"):
+    command.run(["a/b", *GIVEN])
+
+
 def test_text_of_a_run_runs_again(command, capsys):
   command.run([*GIVEN, "--out=o"])
   again = ["--gin_file=o/config.gin", "--out=p"]

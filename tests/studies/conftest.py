@@ -1,6 +1,8 @@
 """A small study, not run and as if it had been."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 
@@ -191,3 +193,24 @@ def with_axis(study):
     return dataclasses.replace(study, axes=axes, rules=())
 
   return change
+
+
+RESULTS = Path(__file__).parent / "data" / "results.json"
+"""Of a study that never was: two rungs, two docids, two seeds, and BM25."""
+
+
+@pytest.fixture
+def study_results(tmp_path):
+  """Returns what writes results, changed or not, with run files, and reads."""
+  from genret.studies import report_reader
+
+  def write(change=lambda raw: None):
+    raw = json.loads(RESULTS.read_text())
+    change(raw)
+    artifacts.write_json(tmp_path / report_reader.FILE, raw)
+    for row in raw["rows"]:
+      for run in row.get("runs", ()):
+        artifacts.write_text(tmp_path / run, "q Q0 d 1 1.0 t\n")
+    return report_reader.read(tmp_path)
+
+  return write

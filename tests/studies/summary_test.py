@@ -30,6 +30,9 @@ def found(study, worker, finish, cell_of, write_run):
 def test_the_head_says_what_was_asked(found):
   assert found["format"] == 1
   assert found["axes"]["inputs"] == ["labelled", "d2q"]
+  assert found["axis_order"] == ["collection", "docids", "inputs"]
+  assert found["collection_axes"] == ["collection"]
+  assert found["ladder_axis"] is None
   assert (found["compared"], found["split"]) == ("inputs", "test")
   assert found["measures"] == ["RR@10", "R@1", "R@10"]
   assert found["plateau"] is True and found["memorised"] == 0.9

@@ -1,0 +1,253 @@
+"""What a study found, in sentences, and what it could not find."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from genret.studies import report_words as wording
+from genret.studies.report_blocks import (
+  Inline,
+  Items,
+  Link,
+  Paragraph,
+  Section,
+  Text,
+  joined,
+)
+from genret.studies.report_reader import Results, Row
+
+EQUIVALENT = "equivalent"
+BETTER = "a > b"
+WORSE = "a < b"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contrast:
+  """A tested difference, turned so that it is of the better.
+
+  Attributes:
+    number: In the list of claims, from 1 on.
+    raw: What the file says of it.
+    sides: Choices of a and b.
+  """
+
+  number: int
+  raw: Mapping[str, Any]
+  sides: tuple[Mapping[str, str], Mapping[str, str]]
+
+  @property
+  def verdict(self) -> str:
+    """One of the words of the file."""
+    return self.raw.get("verdict") or ""
+
+  @property
+  def was_seen(self) -> bool:
+    """Whether one beats the other."""
+    return self.verdict in (BETTER, WORSE)
+
+  @property
+  def difference(self) -> tuple[float, float | None, float | None]:
+    """What the first side has over the other, and its interval."""
+    gap, low, high = (
+      self.raw.get(key) for key in ("difference", "low", "high")
+    )
+    gap = gap or 0.0
+    if self.verdict != WORSE:
+      return gap, low, high
+    return -gap, *(None if v is None else -v for v in (high, low))
+
+
+def contrasts(results: Results) -> list[Contrast]:
+  """Lists the tested contrasts: first those that were named before."""
+  found = results.list_of("contrasts")
+  before = sorted(found, key=lambda one: not one.get("named_before"))
+  return [_contrast(number, one) for number, one in enumerate(before, 1)]
+
+
+def _contrast(number: int, raw: Mapping[str, Any]) -> Contrast:
+  a, b = (raw.get("a") or {}, raw.get("b") or {})
+  sides = (b, a) if raw.get("verdict") == WORSE else (a, b)
+  return Contrast(number=number, raw=raw, sides=sides)
+
+
+def claims(results: Results) -> Section:
+  """Returns the section that says what was found."""
+  found = contrasts(results)
+  blocks: list[Any] = []
+  for named, lead in (
+    (True, "Contrasts that were named before anything ran:"),
+    (False, "Contrasts that were not named before, so only hints:"),
+  ):
+    mine = [c for c in found if bool(c.raw.get("named_before")) == named]
+    if mine:
+      items = [sentence(results, one) for one in mine]
+      blocks += [
+        Paragraph(text=[lead]),
+        Items(items=items, ordered=True, first=mine[0].number),
+      ]
+  if slopes := [slope(results, one) for one in results.list_of("slopes")]:
+    blocks += [Paragraph(text=["Slopes:"]), Items(items=slopes)]
+  blocks += [
+    Paragraph(text=[f"No slope: {why}"], muted=True)
+    for why in results.list_of("not_fitted")
+  ]
+  if not blocks:
+    blocks = [Paragraph(text=["No contrast was tested."])]
+  return Section(title="What was found", anchor="found", blocks=blocks)
+
+
+def sentence(results: Results, contrast: Contrast) -> Text:
+  """Words a contrast.
+
+  Args:
+    results: Of the study; names of rows lead to their cells.
+    contrast: One of `contrasts`.
+  """
+  first, other = (_side(results, contrast, i) for i in (0, 1))
+  gap, low, high = contrast.difference
+  measure = contrast.raw.get("measure") or results.measure
+  around = wording.interval(low, high)
+  size = f"{wording.share(gap)} {around}".strip()
+  lead = _lead(results, contrast)
+  p = wording.chance(contrast.raw.get("p_corrected"))
+  if contrast.was_seen:
+    said = [first, " beats ", other, f" by {size} {measure} ({p})."]
+  elif contrast.verdict == EQUIVALENT:
+    margin = 100 * results.margin
+    p = wording.chance(contrast.raw.get("equivalence_p"))
+    said = [
+      *(first, " and ", other),
+      f" are equivalent within {margin:g} points: the first has",
+      f" {wording.signed(gap)} {around} {measure} ({p}).",
+    ]
+  else:
+    said = [
+      *("no difference between ", first, " and ", other, " was seen:"),
+      f" the first has {wording.signed(gap)} {around} {measure} ({p}).",
+      *_power(contrast),
+    ]
+  return [*lead, *said, *_doubts(results, contrast)]
+
+
+def slope(results: Results, raw: Mapping[str, Any]) -> Text:
+  """Words how quality falls with the size of the corpus."""
+  axes = results.axes
+  of = wording.words(raw.get("of") or {}, results.axis_names)
+  per = raw.get("slope_per_decade") or 0.0
+  around = wording.interval(raw.get("low"), raw.get("high"))
+  along = f" along {axes.ladder}" if axes.ladder else ""
+  return [
+    f"{of}: {wording.signed(per)} {around} {raw.get('measure', '')} for ten"
+    f" times the documents, over {raw.get('rungs', '?')} rungs{along}."
+  ]
+
+
+def no_power(results: Results) -> Section:
+  """Returns the section that says what could not be seen."""
+  unseen = [c for c in contrasts(results) if not c.was_seen]
+  unseen = [c for c in unseen if c.verdict != EQUIVALENT]
+  items: list[Text] = [
+    [
+      f"Claim {one.number}: less than ",
+      f"{wording.share(one.raw['detectable'])} {one.raw.get('measure', '')}",
+      " between ",
+      *joined([_side(results, one, 0), _side(results, one, 1)], " and "),
+      ".",
+    ]
+    for one in unseen
+    if one.raw.get("detectable") is not None
+  ]
+  for why, rows in (
+    ("under-trained, and take no part in tests", _under(results)),
+    ("not at a plateau", [r for r in results.settings if r.is_rising]),
+  ):
+    if rows:
+      names = joined([_named(results, row) for row in rows], "; ")
+      items.append([f"{len(rows)} rows are {why}: ", *names, "."])
+  items += [[line] for line in _missing(results)]
+  blocks = (
+    [
+      Paragraph(text=["What differences, rows and cells say nothing about:"]),
+      Items(items=items),
+    ]
+    if items
+    else [Paragraph(text=["Nothing is missing."])]
+  )
+  title = "What it had no power to see"
+  return Section(title=title, anchor="no-power", blocks=blocks)
+
+
+def _under(results: Results) -> list[Row]:
+  return [row for row in results.settings if row.under_trained]
+
+
+def _missing(results: Results) -> Iterator[str]:
+  """Yields lines on cells without figures."""
+  missing = results.mapping_of("missing")
+  for key, what in (("failed", "failed"), ("left_out", "was left out")):
+    for name, why in missing.get(key) or ():
+      yield f"Cell {name} {what}: {why}"
+  for key, what in (
+    ("other_settings", "were made with other settings"),
+    ("waiting", "have not run"),
+  ):
+    if names := missing.get(key):
+      yield f"{len(names)} cells {what}: {', '.join(names)}."
+
+
+def _lead(results: Results, contrast: Contrast) -> list[Inline]:
+  """Returns the claim's name, and where it holds."""
+  same = _common(results, contrast)
+  where = wording.words(contrast.sides[0], same)
+  name = contrast.raw.get("name") or ""
+  said = " – ".join(part for part in (name, where) if part)
+  return [f"{said}: "] if said else []
+
+
+def _common(results: Results, contrast: Contrast) -> list[str]:
+  a, b = contrast.sides
+  return [
+    axis
+    for axis in results.axis_names
+    if a.get(axis) == b.get(axis) and axis in results.axes.varying
+  ]
+
+
+def _side(results: Results, contrast: Contrast, i: int) -> Inline:
+  """Names one side by what sets it apart from the other."""
+  mine, other = contrast.sides[i], contrast.sides[1 - i]
+  differ = [a for a in results.axis_names if mine.get(a) != other.get(a)]
+  name = mine.get("name", "")
+  text = name or wording.words(mine, differ) or f"side {i + 1}"
+  row = results.row_of(mine)
+  if row is None:
+    return text
+  text += wording.marks(row)
+  return Link(text=text, href=f"#{wording.row_anchor(row)}")
+
+
+def _named(results: Results, row: Row) -> Link:
+  return Link(
+    text=wording.whole(row, results.axes),
+    href=f"#{wording.row_anchor(row)}",
+  )
+
+
+def _power(contrast: Contrast) -> list[str]:
+  seen = contrast.raw.get("detectable")
+  if seen is None:
+    return []
+  return [f" A difference of {wording.share(seen)} would have been seen."]
+
+
+def _doubts(results: Results, contrast: Contrast) -> list[str]:
+  """Returns a warning where a side is under-trained."""
+  if is_doubtful(results, contrast):
+    return [" A side is under-trained, so this says nothing of the method."]
+  return []
+
+
+def is_doubtful(results: Results, contrast: Contrast) -> bool:
+  """Says whether a side is under-trained."""
+  rows = [results.row_of(side) for side in contrast.sides]
+  return any(row is not None and row.under_trained for row in rows)

@@ -1,0 +1,296 @@
+"""The tables of a report, each number with the run file it comes from."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from genret.studies import report_words as wording
+from genret.studies.report_blocks import Cell, Line, Link, Table
+from genret.studies.report_reader import Figure, Results, Row
+
+PARTS = ("all", "covered", "uncovered")
+BEAM, EXHAUSTIVE = "beam", "exhaustive"
+Column = tuple[str, Callable[[Row], Cell]]
+
+
+def beds(results: Results) -> Iterator[tuple[str, list[Row]]]:
+  """Yields the rows that search the same documents, and what these are.
+
+  A baseline stands wherever the choices that it depends on hold.
+  """
+  groups: dict[tuple[str | None, ...], list[Row]] = {}
+  axes = results.axes
+  for row in results.settings or results.rows:
+    key = tuple(row.chosen.get(axis) for axis in axes.bed)
+    groups.setdefault(key, []).append(row)
+  for key, rows in groups.items():
+    chosen = dict(zip(axes.bed, key, strict=True))
+    beside = [
+      row
+      for row in results.rows
+      if row.name
+      and row not in rows
+      and all(chosen[a] == row.chosen.get(a, chosen[a]) for a in chosen)
+    ]
+    names = {a: c for a, c in chosen.items() if c is not None}
+    title = wording.bed(names, axes) or wording.words(names, axes.bed)
+    yield title or results.name, [*beside, *rows]
+
+
+def quality(results: Results) -> list[Table]:
+  """Returns a table of figures for each collection, baselines first."""
+  found = []
+  for title, rows in beds(results):
+    parts = _parts(rows)
+    columns: list[Column] = [
+      ("", lambda row: Cell(text=wording.setting(row, results.axes))),
+      ("knows beforehand", _knows),
+      *_measured(results, [("all", m) for m in results.measures]),
+      *_measured(results, [(part, results.measure) for part in parts[1:]]),
+      ("runs", lambda row: runs(results, row)),
+    ]
+    counts = ", ".join(f"{_queries(rows, part)} {part}" for part in parts)
+    sizes = {row.number_of("documents") for row in rows} - {None}
+    size = f"{wording.count(max(sizes))} documents, " if sizes else ""
+    caption = f"{title}: {size}test queries: {counts}"
+    found.append(_table(caption, columns, rows, numbers=2))
+  return found
+
+
+def training(results: Results) -> Table:
+  """Returns what training was, and whether it was enough."""
+  return _table(
+    "Training: what each row knows beforehand, was given, and has learned",
+    [
+      _named(results),
+      ("knows beforehand", _knows),
+      _number("documents", wording.count, "documents"),
+      _number("parameters", wording.amount, "parameters"),
+      _number("steps", wording.count, "steps"),
+      _number("exposures a document", wording.amount, "exposures"),
+      _number("CPU-minutes", wording.amount, "cpu_minutes"),
+      ("Hits@1 of training pairs", _memorised),
+      ("dev rises", _rises),
+    ],
+    results.settings,
+    numbers=2,
+  )
+
+
+def diagnostics(results: Results) -> Table | None:
+  """Returns what the search misses; None where nobody looked."""
+  rows = [row for row in results.rows if row.raw.get("diagnostics")]
+  if not rows:
+    return None
+  keys = ("beam", "exhaustive")
+  columns = [
+    (
+      f"{key} {results.measure}",
+      _reader(wording.share, "diagnostics", key, results.measure),
+    )
+    for key in keys
+  ]
+  return _table(
+    "Search: beam against scoring every document, and beams that are no docid"
+    " where nothing constrains them",
+    [
+      _named(results),
+      *columns,
+      _number("search errors", wording.share, "diagnostics", "search_errors"),
+      _number("invalid beams", wording.share, "diagnostics", "invalid_beams"),
+    ],
+    rows,
+  )
+
+
+def costs(results: Results) -> Table | None:
+  """Returns what rows cost; None where nobody counted.
+
+  Every number that was measured has a column, named by where it stands.
+  """
+  rows = [r for r in results.rows if r.raw.get("flops") or r.raw.get("costs")]
+  if not rows:
+    return None
+  paths = dict.fromkeys(
+    path for row in rows for path in _numbers(row.raw.get("costs") or {})
+  )
+  return _table(
+    "Costs, in the mean over seeds",
+    [
+      _named(results),
+      _number("parameters", wording.amount, "parameters"),
+      _number("FLOPs a query", wording.amount, "flops", "query"),
+      _number("FLOPs of training", wording.amount, "flops", "training"),
+      *(
+        _number(
+          " ".join(path).replace("_", " "), wording.amount, "costs", *path
+        )
+        for path in paths
+      ),
+    ],
+    rows,
+  )
+
+
+def cells(results: Results) -> Table:
+  """Returns a line for each cell, with a link from each figure to its run."""
+  parts = _parts(results.rows)
+  shown = [("all", m) for m in results.measures]
+  shown += [(part, results.measure) for part in parts[1:] if results.measure]
+  lines = []
+  for row in results.rows:
+    for i in range(row.num_cells):
+      run = row.runs[i] if i < len(row.runs) else ""
+      href = run if run and (results.folder / run).is_file() else ""
+      name = Cell(
+        text=wording.whole(row, results.axes), mark=wording.marks(row)
+      )
+      seed = str(row.seeds[i]) if i < len(row.seeds) else ""
+      lines.append(
+        Line(
+          cells=[
+            name,
+            Cell(text=seed),
+            *(
+              Cell(text=wording.share(row.of_seed(i, m, part)), href=href)
+              for part, m in shown
+            ),
+            Cell(text="", links=_run_links(results, [run], ["run"])),
+          ],
+          anchor="" if i else wording.row_anchor(row),
+        )
+      )
+  head = ["cell", "seed", *(_head(part, m) for part, m in shown), "run"]
+  return Table(
+    title="Every cell and its run file", head=head, lines=lines, numbers=2
+  )
+
+
+def runs(results: Results, row: Row) -> Cell:
+  """Returns links to the run files of a row, a seed each."""
+  names = [str(seed) for seed in row.seeds] or ["run"] * len(row.runs)
+  return Cell(text="", links=_run_links(results, row.runs, names))
+
+
+def figure(results: Results, row: Row, found: Figure | None) -> Cell:
+  """Returns a mean over seeds, which leads to its run or its cells."""
+  if found is None:
+    return Cell(text=wording.UNKNOWN)
+  return Cell(
+    text=wording.share(found.mean),
+    note=wording.spread(found),
+    href=_target(results, row),
+    mark=wording.marks(row),
+  )
+
+
+def _target(results: Results, row: Row) -> str:
+  """Returns where a figure of a row leads: to its run, or to its cells."""
+  if len(row.runs) == 1 and (results.folder / row.runs[0]).is_file():
+    return row.runs[0]
+  return f"#{wording.row_anchor(row)}"
+
+
+def _table(
+  title: str, columns: Sequence[Column], rows: Sequence[Row], numbers: int = 1
+) -> Table:
+  return Table(
+    title=title,
+    head=[name for name, _ in columns],
+    lines=[Line(cells=[cell(row) for _, cell in columns]) for row in rows],
+    numbers=numbers,
+  )
+
+
+def _named(results: Results) -> Column:
+  def cell(row: Row) -> Cell:
+    return Cell(
+      text=wording.whole(row, results.axes),
+      href=f"#{wording.row_anchor(row)}",
+      mark=wording.marks(row),
+    )
+
+  return "row", cell
+
+
+def _measured(
+  results: Results, shown: Sequence[tuple[str, str]]
+) -> list[Column]:
+  return [
+    (
+      _head(part, measure),
+      lambda row, m=measure, p=part: figure(results, row, row.figure(m, p)),
+    )
+    for part, measure in shown
+  ]
+
+
+def _head(part: str, measure: str) -> str:
+  return measure if part == "all" else f"{part} {measure}"
+
+
+def _number(name: str, shown: Callable[[float | None], str], *keys: str):
+  return name, _reader(shown, *keys)
+
+
+def _reader(
+  shown: Callable[[float | None], str], *keys: str
+) -> Callable[[Row], Cell]:
+  return lambda row: Cell(text=shown(row.number_of(*keys)))
+
+
+def _memorised(row: Row) -> Cell:
+  known = wording.share(row.number_of("memorised"))
+  return Cell(text=known, note="under-trained" if row.under_trained else "")
+
+
+def _rises(row: Row) -> Cell:
+  rise = row.number_of("dev_rise")
+  if rise is None:
+    return Cell(text="?")
+  said = "yes" if row.is_rising else "no"
+  return Cell(text=said, note=wording.signed(rise))
+
+
+def _knows(row: Row) -> Cell:
+  """Says what a row has learned from other data."""
+  known = row.raw.get("knows")
+  if known == "nothing":
+    return Cell(text="nothing: from scratch")
+  return Cell(text=wording.said(known))
+
+
+def _parts(rows: Sequence[Row]) -> list[str]:
+  """Lists those of PARTS that have figures; all queries always do."""
+  known = {part for row in rows for part in row.parts}
+  return ["all", *(part for part in PARTS[1:] if part in known)]
+
+
+def _queries(rows: Sequence[Row], part: str) -> str:
+  found = [(row.parts.get(part) or {}).get("num_queries") for row in rows]
+  return wording.count(max((n for n in found if n), default=None))
+
+
+def _run_links(
+  results: Results, paths: Sequence[str], names: Sequence[str]
+) -> list[Link]:
+  found = [
+    wording.run_link(results, path, name)
+    for path, name in zip(paths, names, strict=False)
+    if path
+  ]
+  return [one for one in found if isinstance(one, Link)]
+
+
+def _numbers(
+  nested: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
+  """Yields the keys of all numbers in a nested mapping.
+
+  >>> list(_numbers({"a": {"b": 1}, "c": "x", "d": 2.5}))
+  [('a', 'b'), ('d',)]
+  """
+  for key, value in nested.items():
+    if isinstance(value, Mapping):
+      yield from _numbers(value, (*above, key))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+      yield (*above, key)

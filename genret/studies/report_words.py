@@ -1,0 +1,154 @@
+"""How a report names rows and writes numbers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from genret.studies.report_blocks import Link
+from genret.studies.report_reader import Axes, Figure, Results, Row
+
+UNKNOWN = "–"
+UNDER_TRAINED = "†"
+RISING = "‡"
+MARKS = (
+  f"{UNDER_TRAINED} under-trained: a seed knows too few of its training pairs"
+  f" by heart. {RISING} not at a plateau: dev still rose in the end."
+)
+_UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def word(axis: str, choice: str) -> str:
+  """Names a choice, with its axis where it would be a bare number.
+
+  >>> word("docids", "atomic"), word("coverage", "50")
+  ('atomic', 'coverage 50')
+  """
+  return f"{axis} {choice}" if choice[:1].isdigit() else choice
+
+
+def words(chosen: Mapping[str, str], axes: Iterable[str]) -> str:
+  """Names the choices on some axes, as far as they are known."""
+  return ", ".join(word(a, str(chosen[a])) for a in axes if a in chosen)
+
+
+def bed(chosen: Mapping[str, str], axes: Axes) -> str:
+  """Names what is searched: "" where a study has but one."""
+  return words(chosen, (axis for axis in axes.bed if axis in axes.varying))
+
+
+def setting(row: Row, axes: Axes) -> str:
+  """Names a row among those that search the same."""
+  own = (axes.docids, *axes.others)
+  if row.name:
+    more = words(row.chosen, (a for a in own if a in axes.varying))
+    return f"{row.name} ({more})" if more else row.name
+  varying = [axis for axis in own if axis in axes.varying]
+  return words(row.chosen, varying or own) or f"row {row.number}"
+
+
+def whole(row: Row, axes: Axes) -> str:
+  """Names a row among all."""
+  where = bed(row.chosen, axes)
+  return ", ".join(part for part in (where, setting(row, axes)) if part)
+
+
+def marks(row: Row | None) -> str:
+  """Returns the daggers of a row.
+
+  >>> marks(Row(number=1, raw={"under_trained": True, "dev_rise": 0.1}))
+  '†‡'
+  """
+  if row is None:
+    return ""
+  return UNDER_TRAINED * row.under_trained + RISING * row.is_rising
+
+
+def share(value: float | None) -> str:
+  """Writes a figure between 0 and 1.
+
+  >>> share(0.51249), share(None)
+  ('0.512', '–')
+  """
+  return UNKNOWN if value is None else f"{value:.3f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+  """Writes a difference.
+
+  >>> signed(0.5), signed(-0.0201)
+  ('+0.500', '−0.020')
+  """
+  return f"{value:+.3f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None) -> str:
+  """Writes an interval; "" where there is none.
+
+  >>> interval(-0.25, 0.5), interval(None, None)
+  ('[−0.250, 0.500]', '')
+  """
+  if low is None or high is None:
+    return ""
+  return f"[{share(low)}, {share(high)}]"
+
+
+def spread(figure: Figure) -> str:
+  """Writes what surrounds a mean: seeds, then the interval."""
+  seeds = "" if figure.spread is None else f"± {figure.spread:.3f}"
+  both = (seeds, interval(figure.low, figure.high))
+  return " ".join(part for part in both if part)
+
+
+def chance(p: float | None) -> str:
+  """Writes a p-value.
+
+  >>> chance(0.0123), chance(0.0001), chance(None)
+  ('p 0.012', 'p < 0.001', 'p unknown')
+  """
+  if p is None:
+    return "p unknown"
+  return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
+
+
+def count(value: float | None) -> str:
+  """Writes a number of things.
+
+  >>> count(12345), count(None)
+  ('12,345', '–')
+  """
+  return UNKNOWN if value is None else f"{value:,.0f}"
+
+
+def amount(value: float | None) -> str:
+  """Writes a number of any size, to three digits.
+
+  >>> amount(31_400_000), amount(950), amount(0.25), amount(0)
+  ('31.4M', '950', '0.25', '0')
+  """
+  if value is None:
+    return UNKNOWN
+  for size, unit in _UNITS:
+    if abs(value) >= 0.9995 * size:
+      return f"{_three(value / size)}{unit}"
+  return _three(value)
+
+
+def _three(value: float) -> str:
+  """Writes a number below 1,000 to three digits."""
+  return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def run_link(results: Results, path: str, text: str) -> Link | str:
+  """Returns a link to a run file, or its words where the file is not there."""
+  if (results.folder / path).is_file():
+    return Link(text=text, href=path)
+  return text
+
+
+def row_anchor(row: Row) -> str:
+  """Returns the anchor of a row in the list of all cells."""
+  return f"row-{row.number}"
+
+
+def said(value: Any) -> str:
+  """Writes whatever a file holds for people; nothing is a dash."""
+  return UNKNOWN if value in (None, "") else str(value)

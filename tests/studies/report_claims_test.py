@@ -1,0 +1,100 @@
+import pytest
+
+from genret.studies import report_claims
+from genret.studies.report_blocks import Items, Link
+
+
+def words(text):
+  return "".join(p.text if isinstance(p, Link) else p for p in text)
+
+
+@pytest.fixture
+def said(study_results):
+  """Returns what words the claims of results, changed or not."""
+
+  def say(change=lambda raw: None):
+    results = study_results(change)
+    return [
+      words(report_claims.sentence(results, one))
+      for one in report_claims.contrasts(results)
+    ]
+
+  return say
+
+
+def test_the_better_side_comes_first(said):
+  first, second, *_ = said()
+  assert first == (
+    "atomic against semantic – rung 1k: atomic beats semantic by 0.031"
+    " [0.011, 0.051] RR@10 (p 0.012)."
+  )
+  assert "atomic beats semantic‡ by 0.055 [0.035, 0.075]" in second
+
+
+def test_no_difference_is_not_equivalence(said):
+  _, _, same, unseen = said()
+  assert "rung 1k and rung 4k‡ are equivalent within 2 points" in same
+  assert "+0.006 [−0.007, 0.019] RR@10 (p 0.010)" in same
+  assert "no difference between rung 1k and rung 4k was seen" in unseen
+  assert unseen.endswith("A difference of 0.050 would have been seen.")
+
+
+def test_under_trained_sides_are_named(said):
+  def change(raw):
+    raw["rows"][1]["under_trained"] = True
+
+  found = said(change)
+  assert "atomic† beats semantic" in found[0]
+  assert found[0].endswith("this says nothing of the method.")
+  assert "under-trained" not in found[1]
+
+
+def test_claims_named_before_come_first(study_results):
+  def change(raw):
+    raw["contrasts"].reverse()
+
+  section = report_claims.claims(study_results(change))
+  lists = [b for b in section.blocks if isinstance(b, Items)]
+  assert [(b.first, len(b.items)) for b in lists] == [(1, 3), (4, 1)]
+  assert all(b.ordered for b in lists)
+  lead = section.blocks[-1]
+  assert words(lead.text) == "No slope: 2 rungs; a slope takes five"
+
+
+def test_slopes_are_of_ten_times_the_documents(study_results):
+  raw = {
+    "of": {"collection": "debian_pkg", "docids": "atomic"},
+    "measure": "RR@10",
+    "slope_per_decade": -0.1,
+    "low": -0.15,
+    "high": -0.05,
+    "rungs": 5,
+  }
+  found = words(report_claims.slope(study_results(), raw))
+  assert found == (
+    "debian_pkg, atomic: −0.100 [−0.150, −0.050] RR@10 for ten times the"
+    " documents, over 5 rungs along rung."
+  )
+
+
+def test_what_could_not_be_seen(study_results):
+  def change(raw):
+    raw["rows"][1]["under_trained"] = True
+    raw["missing"] = {"failed": [["c-1", "no disk"]], "waiting": ["c-2"]}
+
+  section = report_claims.no_power(study_results(change))
+  assert list(map(words, section.blocks[1].items)) == [
+    "Claim 4: less than 0.050 RR@10 between rung 1k† and rung 4k.",
+    "1 rows are under-trained, and take no part in tests: rung 1k, atomic.",
+    "1 rows are not at a plateau: rung 4k, semantic.",
+    "Cell c-1 failed: no disk",
+    "1 cells have not run: c-2.",
+  ]
+
+
+def test_a_study_without_contrasts_says_so(study_results):
+  def change(raw):
+    raw["contrasts"], raw["not_fitted"] = [], []
+
+  section = report_claims.claims(study_results(change))
+  assert words(section.blocks[0].text) == "No contrast was tested."
