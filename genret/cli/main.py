@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
   "quickstart": "the main job: a real collection to trained retrievers",
   "prepare": "make a collection ready to train and search on",
   "ladder": "take nested parts of a collection, 1k in 10k in 100k",
+  "resplit": "split queries anew: coverage, and folds to extrapolate",
   "embed": "turn documents into vectors",
   "docids": "give each document its identifier",
   "cache": "tokenise training examples once, for all runs and hosts",

@@ -54,8 +54,9 @@ def find_parent(folder: Path, manifest: artifacts.Manifest) -> Path:
   folder = Path(folder)
   wanted = manifest.inputs[INPUT]
   remedy = (
-    f"Bring it back, or call `genret ladder` as when {folder} was made, with"
-    " --collection=PATH where it lies now; documents are not copied."
+    f"Bring it back, or call `genret ladder` or `genret resplit` as when"
+    f" {folder} was made, with --collection=PATH where it lies now; documents"
+    " are not copied."
   )
   try:
     paths = json.loads((folder / PARENT).read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,22 +119,43 @@ def run(
   work = _Work(config, collection)
   made = []
   for name, recipe in recipes.items():
+    write = functools.partial(work.write, recipe=recipe)
     folder = Path(out) / name
-    if artifacts.existing(folder, recipe) is None:
-      with artifacts.building(
-        folder, recipe, gin_text=gin_text, aside=[rungs.PARENT]
-      ) as draft:
-        work.write(draft, recipe)
-        rungs.write_parent(draft, collection.root, final=folder)
-    else:
-      _point(folder, collection)
-    made.append(Collection.open(folder))
+    made.append(part(folder, recipe, collection, write=write, text=gin_text))
   made.sort(key=lambda found: found.num_documents)
   found = Ladder(
     collection=collection, rungs=made, residues=_residues(config, made)
   )
   print(found.table())
   return found
+
+
+def part(
+  folder: Path,
+  recipe: artifacts.Recipe,
+  collection: Collection,
+  *,
+  write: Callable[[Path], None],
+  text: str = "",
+) -> Collection:
+  """Makes a part of a collection, or opens it.
+
+  Args:
+    folder: the artifact's.
+    recipe: what it is made of.
+    collection: what it is a part of; its documents are not copied.
+    write: fills a folder with rows, docnos, queries and judgements.
+    text: the configuration, for the provenance.
+  """
+  if artifacts.existing(folder, recipe) is None:
+    with artifacts.building(
+      folder, recipe, gin_text=text, aside=[rungs.PARENT]
+    ) as draft:
+      write(draft)
+      rungs.write_parent(draft, collection.root, final=folder)
+  else:
+    _point(folder, collection)
+  return Collection.open(folder)
 
 
 def _point(folder: Path, collection: Collection) -> None:

@@ -201,7 +201,7 @@ def _write(
     "documents": num_documents,
     "queries": num_queries,
     "unjudged": num_queries - len(judged_ids),
-    "splits": {split: _counts(judged) for split, judged in final.items()},
+    "splits": {split: counts(judged) for split, judged in final.items()},
     "coverage": _coverage(final),
     "changes": changes,
     "skipped": source.skipped(),
@@ -280,7 +280,8 @@ def _noted(queries: Iterable[Query], texts: dict[str, str]) -> Iterator[Query]:
     yield query
 
 
-def _counts(qrels: collection.Qrels) -> dict[str, int]:
+def counts(qrels: collection.Qrels) -> dict[str, int]:
+  """Counts the queries of a split, its judgements and positives."""
   grades = [grade for judged in qrels.values() for grade in judged.values()]
   return {
     "queries": len(qrels),
