@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
   "baselines": "search queries with BM25 and a bag of subwords",
   "evaluate": "measure run files, beside each other",
   "costs": "say what a model takes: FLOPs, latency, bytes",
+  "diagnose": "tell errors of the search, the model and the docids apart",
   "study": "run a grid of experiments, and make its tables",
   "report": "make a page, tables and plots of a study's results",
 }

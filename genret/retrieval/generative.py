@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -31,6 +31,16 @@ BATCH_SIZES = (1, 8, 64)
 LENGTHS = (16, 32, 64, 128, 256, 512)
 
 
+class OtherSearch(Protocol):
+  """A search that scores raw and walks along no trie on the device."""
+
+  def __call__(
+    self, stepper: T5Stepper, inputs: np.ndarray, *, num_beams: int
+  ) -> Beams:
+    """Searches a batch of ids [B, L]."""
+    ...
+
+
 class Retriever:
   """Searches a corpus by writing docids.
 
@@ -41,7 +51,7 @@ class Retriever:
     spec: The model's `model.json`.
     params: The parameter tree; None where `with_params` will give it.
     table: The docids.
-    trie: The trie over them.
+    trie: The trie over them; it stays an attribute.
     mesh: Where the parameters lie, if on several devices. Then all processes
       must search the same queries at the same time.
     constrained: Whether only docids are written; else whatever the model
@@ -61,13 +71,13 @@ class Retriever:
     self.spec = spec
     self.table = table
     self._mesh = None if mesh is None or mesh.size == 1 else mesh
-    self._trie = trie
+    self.trie = trie
     if not constrained and self._mesh is not None:
       raise ConfigError(
         "The search without constraint is of one device; leave the devices"
         " that share a model at one, or search with constraint."
       )
-    self._free = None if constrained else FreeSearch(trie)
+    self._other = None if constrained else FreeSearch(trie)
     self._docids = self._place(trie) if constrained else None
     self._stepper = self._create_stepper(params)
     self._vocabulary = text.vocabulary(spec.model.input_vocabulary)
@@ -172,9 +182,7 @@ class Retriever:
     found: list[list[Hit]] = [[]] * len(tokens)
     for numbers, beams in self._batches(tokens, num_beams):
       for row, number in enumerate(numbers):
-        found[number] = self._hits(
-          beams.rows[row], beams.scores[row], beams.valid[row], k=k
-        )
+        found[number] = self.hits(beams, row, k=k)
     return found
 
   def run(
@@ -186,11 +194,42 @@ class Retriever:
     ids = (query.query_id for query in queries)
     return dict(zip(ids, hits, strict=True))
 
+  def beams(
+    self, queries: Sequence[str], *, num_beams: int
+  ) -> Iterator[tuple[Sequence[int], Beams]]:
+    """Searches, and yields what was written in place of documents.
+
+    Args:
+      queries: Texts.
+      num_beams: Docids kept a step.
+
+    Yields:
+      Of each batch the places of its queries in `queries`, and their beams on
+      the host; rows of beams after the last query are padding.
+    """
+    tokens = self._vocabulary.encode(queries, max_length=self.spec.input_length)
+    yield from self._batches(tokens, num_beams)
+
+  def with_search(self, search: "OtherSearch") -> "Retriever":
+    """Returns this retriever with another search, its weights shared.
+
+    Raises:
+      ConfigError: If several devices share the model.
+    """
+    if self._mesh is not None:
+      raise ConfigError(
+        "Searches other than that along the trie are of one device; leave the"
+        " devices that share a model at one."
+      )
+    return self._like(_other=search)
+
   def with_params(self, params: Any) -> "Retriever":
     """Returns this retriever over other parameters, compiled programs kept."""
+    return self._like(_stepper=self._create_stepper(params))
+
+  def _like(self, **changed: Any) -> "Retriever":
     other = object.__new__(type(self))
-    stepper = self._create_stepper(params)
-    other.__dict__.update(self.__dict__, _stepper=stepper)
+    other.__dict__.update(self.__dict__, **changed)
     return other
 
   def _create_stepper(self, params: Any | None) -> T5Stepper | None:
@@ -232,32 +271,38 @@ class Retriever:
 
   @property
   def _search(self) -> Callable[..., Beams]:
-    if self._free is not None:
-      return self._search_freely
+    if self._other is not None:
+      return self._search_otherwise
     if self._mesh is None:
       return _search
     return functools.partial(on_mesh.search, mesh=self._mesh)
 
-  def _search_freely(
+  def _search_otherwise(
     self,
     stepper: T5Stepper,
-    docids: None,
+    docids: Any,
     *,
     inputs: np.ndarray,
     num_beams: int,
     scoring: Scoring,
   ) -> Beams:
-    del docids, scoring  # nothing to walk along, or to renormalise by
-    return self._free(stepper, inputs, num_beams=num_beams)
+    del docids, scoring  # it knows the docids, and scores raw
+    return self._other(stepper, inputs, num_beams=num_beams)
 
-  def _hits(
-    self, rows: np.ndarray, scores: np.ndarray, valid: np.ndarray, *, k: int
-  ) -> list[Hit]:
-    """Expands the rows of one query to at most k documents."""
+  def hits(self, beams: Beams, place: int, *, k: int) -> list[Hit]:
+    """Expands the beams of one query to at most k documents.
+
+    Args:
+      beams: From `beams`.
+      place: Of the query in its batch.
+      k: Documents wanted.
+    """
     documents: list[int] = []
     document_scores: list[float] = []
-    for row, score in zip(rows[valid], scores[valid], strict=True):
-      shared = self._trie.documents(row)
+    valid = beams.valid[place]
+    rows, scores = beams.rows[place][valid], beams.scores[place][valid]
+    for row, score in zip(rows, scores, strict=True):
+      shared = self.trie.documents(row)
       shared = shared[np.argsort(self._ties[shared])]
       documents.extend(shared.tolist())
       document_scores.extend([score] * len(shared))

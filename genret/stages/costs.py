@@ -106,9 +106,9 @@ def run(
       bar.set_postfix_str(name)
       done[name] = work()
       bar.update()
-  flops = {"step": done["training step"], "query": done["query"]}
-  counted = done["training step"]["counted"]
-  flops["training"] = counted * training["steps"]
+  operations = {"step": done["training step"], "query": done["query"]}
+  flops = {name: found["counted"] for name, found in operations.items()}
+  flops["training"] = flops["step"] * training["steps"]
   found = Costs(
     {
       "format": FORMAT_VERSION,
@@ -116,6 +116,7 @@ def run(
       "scheme": spec.scheme,
       "parameters": done["parameters"],
       "flops": flops,
+      "operations": operations,
       "search": {"k": config.k, "num_beams": config.beams},
       "latency": done["latency"],
       "bytes": done["bytes"],

@@ -38,7 +38,7 @@ class Costs:
   def _flops(self) -> Iterator[str]:
     yield f"{'FLOPs':<26}" + "".join(f"{way:>14}" for way in _WAYS)
     for name in ("step", "query"):
-      found = self.figures["flops"][name]
+      found = self.figures["operations"][name]
       shown = (_number(found[way]) for way in _WAYS)
       label = {"step": "a training step", "query": "a query"}[name]
       yield f"  {label:<24}" + "".join(f"{text:>14}" for text in shown)

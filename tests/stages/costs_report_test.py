@@ -2,10 +2,10 @@ from genret.stages.costs_report import Costs
 
 FIGURES = {
   "parameters": {"encoder": 1200, "docid embedding": 0, "all": 1200},
-  "flops": {
+  "flops": {"step": 60, "query": 2_000_000, "training": 600},
+  "operations": {
     "step": {"counted": 60, "compiled": None, "formula": 50},
     "query": {"counted": 2_000_000, "compiled": 2.1e6, "formula": 1.9e6},
-    "training": 600,
   },
   "search": {"k": 10, "num_beams": 40},
   "latency": None,
