@@ -15,8 +15,9 @@ from genret.retrieval.model_folder import CHECKPOINTS
 from genret.studies import calibration, figures
 from genret.studies.calibration import ENTRIES, LOOKS_EVERY, Calibration, Cost
 from genret.studies.commands import Commands, held
-from genret.studies.grid import STATES, Cell, placeholders
+from genret.studies.grid import Cell
 from genret.studies.layout import Layout, Run, Task
+from genret.studies.pipeline import STATES, placeholders
 from genret.studies.settings import Reader
 from genret.training.loop import CPU_SECONDS
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from genret.core import artifacts
 from genret.core.errors import UserError
-from genret.studies import grid
+from genret.studies import pipeline
 from genret.studies.cells import Worker
 from genret.studies.commands import BusyError, StoppedError
 from genret.studies.grid import Cell
@@ -37,7 +37,7 @@ class Crew:
 
     A piece that fails is noted, what needs it is left, all else goes on.
     """
-    for command in grid.SHARED:
+    for command in pipeline.SHARED:
       cells = self._share(command, cells)
     cells = self._calibrate(cells)
     names = [cell.name for cell in cells]
@@ -46,19 +46,16 @@ class Crew:
       self._note(cell, error)
 
   def _share(self, command: str, cells: Sequence[Cell]) -> list[Cell]:
-    """Makes what cells share; returns those that have it.
+    """Makes what cells share; returns those that have what they need.
 
-    Baselines may fail: no cell reads them.
+    Baselines may fail, and what only they read: no cell needs them.
     """
-    needed = {
-      cell.name: [
-        task
-        for task in self._worker.layout.shared(cell)
-        if task.arguments[0] == command
-      ]
+    tasks = {
+      task.folder: task
       for cell in cells
+      for task in self._worker.layout.shared(cell)
+      if task.arguments[0] == command
     }
-    tasks = {task.folder: task for found in needed.values() for task in found}
     names = [task.name for task in tasks.values()]
     found = self._all(self._worker.share, list(tasks.values()), names)
     why = {
@@ -66,10 +63,9 @@ class Crew:
       for (folder, task), error in zip(tasks.items(), found, strict=True)
       if error
     }
-    if command == "baselines":
-      return list(cells)
     for cell in cells:
-      lost = [why[t.folder] for t in needed[cell.name] if t.folder in why]
+      own = self._worker.layout.needed(cell)
+      lost = [why[task.folder] for task in own if task.folder in why]
       self._note(cell, lost[0] if lost else None)
     return [cell for cell in cells if cell.name not in self.failed]
 

@@ -2,21 +2,18 @@
 
 import dataclasses
 import itertools
-import string
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from genret.core.errors import ConfigError, suggest
-
-SHARED = (
-  *("prepare", "ladder", "resplit", "embed"),
-  *("generator", "generate", "docids", "baselines"),
+from genret.studies.pipeline import (
+  COMMANDS,
+  FOLDERS,
+  STATES,
+  TRAINERS,
+  inputs,
+  placeholders,
 )
-"""Commands whose results cells share, in the order in which they run."""
-TRAINERS = ("train", "dual_encoder")
-COMMANDS = (*SHARED, *TRAINERS, "retrieve")
-FOLDERS = {"vectors": "embed", "queries": "generate"}
-"""Placeholders that stand for the folder which a shared command makes."""
-STATES = "states"
+
 SEED = "seed"
 
 
@@ -26,8 +23,9 @@ class Choice:
 
   Flags may hold placeholders: an axis in braces is the name of its choice,
   `{vectors}` the folder of the documents' vectors, `{queries}` that of
-  generated queries, `{states}` one that keeps states of a frozen encoder, and
-  any name of `values` what a choice sets it to.
+  generated queries, `{filtered}` of those that were kept, `{states}` one that
+  keeps states of a frozen encoder, and any name of `values` what a choice sets
+  it to.
 
   Attributes:
     flags: Command -> what is added to its flags.
@@ -59,6 +57,7 @@ class Choice:
           f"A choice has flags of {command!r}; a study runs"
           f" {', '.join(COMMANDS)}.{suggest(command, COMMANDS)}"
         )
+      _check_order(command, self.flags[command])
     if self.trainer is not None:
       _known(self.trainer, TRAINERS, "trainer")
 
@@ -111,6 +110,9 @@ class Study:
     depth: Documents searched a query.
     measures: What the table shows; the first decides orders.
     notes: Name in the table -> what readers should know of it.
+    contrasts: Name -> two filters; rows of one are tested against the other's.
+    systems: Another system's name -> filter -> its run file.
+    name: For the report.
   """
 
   axes: Mapping[str, Mapping[str, Choice]]
@@ -127,6 +129,9 @@ class Study:
   depth: int = 100
   measures: tuple[str, ...] = ("RR@10", "R@1", "R@10")
   notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  contrasts: Mapping[str, Sequence] = dataclasses.field(default_factory=dict)
+  systems: Mapping[str, Mapping] = dataclasses.field(default_factory=dict)
+  name: str = ""
 
   def __post_init__(self):
     for axis, choices in self.axes.items():
@@ -266,15 +271,6 @@ class Cell:
     return f"{self.setting}-{self.seed}"
 
 
-def placeholders(flag: str) -> list[str]:
-  """Returns the names in braces of a flag.
-
-  >>> placeholders("--gin_file=start/{model}_{docids}.gin")
-  ['model', 'docids']
-  """
-  return [name for _, name, _, _ in string.Formatter().parse(flag) if name]
-
-
 def chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
   """Keeps the cells that one of the filters names.
 
@@ -320,29 +316,6 @@ def shard(cells: Sequence[Cell], part: str) -> list[Cell]:
   return list(cells[int(i) - 1 :: int(n)])
 
 
-def inputs(command: str, named: Collection[str]) -> list[str]:
-  """Returns the shared commands whose results a command may read.
-
-  Rungs are of a prepared collection; other splits are of a rung. Documents and
-  their docids are the same however queries are split.
-
-  >>> inputs("docids", {"vectors"})
-  ['ladder', 'embed']
-
-  Args:
-    command: One of `SHARED`.
-    named: The placeholders of its flags.
-  """
-  below = {
-    "prepare": [],
-    "ladder": ["prepare"],
-    **dict.fromkeys(("resplit", "embed", "docids"), ["ladder"]),
-    "generate": ["resplit", "generator"],
-  }
-  found = below.get(command, ["resplit"])
-  return found + [FOLDERS[name] for name in FOLDERS if name in named]
-
-
 def _speaks(choice: Choice, command: str, named: set[str]) -> bool:
   return bool(choice.flags.get(command)) or bool(named & choice.values.keys())
 
@@ -365,6 +338,16 @@ def _shown_axes(cells: Sequence[Cell]) -> str:
 def _last(choices: Sequence[Choice], name: str):
   found = [v for c in choices if (v := getattr(c, name)) is not None]
   return found[-1] if found else None
+
+
+def _check_order(command: str, flags: Sequence[str]) -> None:
+  for name in (name for flag in flags for name in placeholders(flag)):
+    made = FOLDERS.get(name)
+    if made and COMMANDS.index(made) >= COMMANDS.index(command):
+      raise ConfigError(
+        f"A flag of {command} names {{{name}}}, which {made} makes after it;"
+        f" a study runs {', '.join(COMMANDS)}, in this order."
+      )
 
 
 def _check_names(axis: str, choices: Mapping[str, Choice]) -> None:

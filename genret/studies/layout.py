@@ -1,18 +1,17 @@
 """Where a study keeps what, and the commands that make it."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from genret.core.errors import ConfigError, suggest
 from genret.corpora import ladder
-from genret.studies import grid
-from genret.studies.grid import FOLDERS, STATES, Cell, Study, placeholders
+from genret.studies import pipeline
+from genret.studies.grid import Cell, Study
+from genret.studies.pipeline import FOLDERS, OTHERWISE, STATES, placeholders
 
 RUN = "run.trec"
 RESULT = "result.json"
-OTHERWISE = {"resplit": "ladder", "ladder": "prepare", "generator": ""}
-"""What is read in place of a shared command that a cell has no flags of."""
 _ANY = 10**15  # documents; more than any collection has
 
 
@@ -119,26 +118,34 @@ class Layout:
     return self.workdir / "shared" / command / self._key(command, chosen)
 
   def shared(self, cell: Cell) -> list[Task]:
-    """Lists the shared commands that a cell needs, in an order that works.
+    """Lists the shared commands that a cell and its baselines need, in order.
 
     Baselines come last; nothing else reads them.
     """
-    chosen, study = cell.chosen, self.study
-    own = self._own(chosen)
-    named = {
-      name for command in own for name in self._placeholders(command, chosen)
-    }
-    wanted = {"prepare", *own} & set(grid.SHARED)
-    wanted |= {c for c in ("ladder", "resplit") if study.flags(c, chosen)}
-    given = study.values(chosen)
-    wanted |= {FOLDERS[name] for name in FOLDERS if name in named - set(given)}
-    if "generate" in wanted and study.flags("generator", chosen):
-      wanted.add("generator")
-    if study.flags("baselines", chosen):
-      wanted.add("baselines")
-      if any("{vectors}" in f for f in study.flags("baselines", chosen)):
-        wanted.add("embed")
-    return [self._task(name, chosen) for name in grid.SHARED if name in wanted]
+    chosen = cell.chosen
+    beside = ("baselines",) * bool(self.study.flags("baselines", chosen))
+    return self._tasks(chosen, (*self._own(chosen), *beside))
+
+  def needed(self, cell: Cell) -> list[Task]:
+    """Lists the shared commands that a cell cannot be run without."""
+    return self._tasks(cell.chosen, self._own(cell.chosen))
+
+  def _tasks(
+    self, chosen: Mapping[str, str], commands: Sequence[str]
+  ) -> list[Task]:
+    """Lists commands, as far as they are shared, and all that they read."""
+    found: dict[str, Task] = {}
+
+    def add(tasks: Iterable[Task]) -> None:
+      for task in tasks:
+        found[task.arguments[0]] = task
+        add(task.inputs)
+
+    for command in commands:
+      add(self._inputs(command, chosen))
+      if command in pipeline.SHARED:
+        add([self._task(command, chosen)])
+    return [found[name] for name in pipeline.SHARED if name in found]
 
   def lack(self, cell: Cell) -> str | None:
     """Says what a cell cannot be run without, or None."""
@@ -216,7 +223,7 @@ class Layout:
     """Yields the shared results that a shared command reads."""
     named = self._placeholders(command, chosen)
     read = set(named) - set(self._set_values(command, chosen))
-    for below in grid.inputs(command, read):
+    for below in pipeline.inputs(command, read):
       while below in OTHERWISE and not self.study.flags(below, chosen):
         below = OTHERWISE[below]
       if below:
@@ -226,7 +233,7 @@ class Layout:
     """Returns the collection that a shared command reads."""
     if command == "ladder":
       return self.folder("prepare", chosen)
-    if "resplit" in grid.inputs(command, ()):
+    if "resplit" in pipeline.inputs(command, ()):
       return self.collection(chosen)
     return self.documents(chosen)
 

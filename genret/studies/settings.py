@@ -87,11 +87,7 @@ class Reader:
 
   def setting(self, cell: Cell) -> str:
     """Returns sixteen digits of what a cell's cost a step depends on."""
-    tasks = [
-      self.task(task)
-      for task in self._layout.shared(cell)
-      if not task.name.startswith("baselines")
-    ]
+    tasks = map(self.task, self._layout.needed(cell))
     training = self.training(cell).text
     return _digest(
       training.replace(str(self._layout.workdir), "WORKDIR"),

@@ -111,3 +111,16 @@ def test_jobs_take_cores_in_turn():
   available = sorted(os.sched_getaffinity(0))
   found = [crew.core(job) for job in range(len(available) + 1)]
   assert found == [*available, available[0]]
+
+
+def test_what_only_baselines_read_may_fail(study, worker):
+  study.axes["collection"]["toy"].flags["baselines"] = ("--x={vectors}",)
+  shop = Workshop(worker, {"embed toy": UserError("no memory")})
+  crew_ = Crew(shop, jobs=1)
+  crew_.work(study.cells())
+  assert crew_.failed.keys() == {
+    cell.name
+    for cell in study.cells()
+    if "embed toy" in [task.name for task in worker.layout.needed(cell)]
+  }
+  assert "toy-atomic-d2q-0" in shop.done

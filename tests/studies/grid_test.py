@@ -126,3 +126,11 @@ def test_flags_of_no_command_are_refused():
 def test_another_trainer_than_there_are_is_refused():
   with pytest.raises(ConfigError, match="Did you mean 'dual_encoder'"):
     Choice(trainer="dual_encoders")
+
+
+@pytest.mark.parametrize(
+  ("command", "name"), [("resplit", "vectors"), ("filter", "filtered")]
+)
+def test_flags_that_name_what_is_made_later_are_refused(command, name):
+  with pytest.raises(ConfigError, match=f"{command} names {{{name}}}"):
+    Choice(flags={command: (f"--x={{{name}}}",)})

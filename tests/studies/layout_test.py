@@ -235,3 +235,47 @@ def test_a_dual_encoder_has_no_docids(with_axis, tmp_path):
     "--seed=1",
     "--gin.TrainConfig.memorised_pairs=9",
   ]
+
+
+def test_filtered_queries_need_a_generator_where_it_has_flags(
+  with_axis, tmp_path
+):
+  study = with_axis(
+    "inputs",
+    d2q=Choice(
+      flags={
+        "generator": ("--folds=5",),
+        "filter": ("--queries={queries}", "--k=3"),
+        "train": ("--gin.QUERIES={filtered}",),
+      }
+    ),
+  )
+  layout = Layout(study=study, workdir=tmp_path)
+  cell = study.cells()[0]
+  tasks = {task.arguments[0]: task for task in layout.shared(cell)}
+  assert list(tasks) == ["prepare", "generator", "generate", "filter", "docids"]
+  shared = tmp_path / "shared"
+  assert tasks["filter"].arguments == (
+    "filter",
+    f"--queries={shared}/generate/toy-d2q",
+    "--k=3",
+    f"--collection={shared}/prepare/toy",
+    f"--out={shared}/filter/toy-d2q",
+  )
+  filtered = f"--gin.QUERIES={shared}/filter/toy-d2q"
+  assert filtered in layout.training(cell, RUN)
+
+
+def test_what_only_baselines_read_a_cell_can_do_without(with_axis, tmp_path):
+  study = with_axis(
+    "inputs",
+    labelled=Choice(flags={"baselines": ("--x={vectors}", "--y={queries}")}),
+  )
+  layout = Layout(study=study, workdir=tmp_path)
+  cell = study.cells()[0]
+  names = [task.arguments[0] for task in layout.shared(cell)]
+  assert names == ["prepare", "embed", "generate", "docids", "baselines"]
+  assert [task.arguments[0] for task in layout.needed(cell)] == [
+    "prepare",
+    "docids",
+  ]
