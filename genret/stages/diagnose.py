@@ -7,7 +7,7 @@ is written without the trie and is no docid, the constraint was needed for.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,9 @@ def run(
   )
   retrieve.check_documents(retriever.table, model_dir, collection)
   queries, qrels = _judged(config, collection)
+  asked = _Asked(
+    config=config, retriever=retriever, queries=queries, qrels=qrels
+  )
   found = Diagnosis(
     {
       "format": FORMAT_VERSION,
@@ -110,9 +113,9 @@ def run(
       "split": config.split,
       "search": {"k": config.k, "num_beams": config.beams},
       "num_queries": len(queries),
-      **_constrained(config, retriever, queries, qrels),
-      **_free(config, retriever, queries, qrels),
-      **_exhaustive(config, retriever, queries, qrels),
+      **asked.constrained(),
+      **asked.free(),
+      **(asked.exhaustive() if config.exhaustive_queries else {}),
     }
   )
   artifacts.write_json(out or Path(model_dir) / FILE, found.figures)
@@ -138,79 +141,89 @@ def _judged(
   return chosen, {query.query_id: qrels[query.query_id] for query in chosen}
 
 
-def _constrained(
-  config: DiagnoseConfig,
-  retriever: Retriever,
-  queries: Sequence[Query],
-  qrels: Qrels,
-) -> dict[str, Any]:
-  """Searches along the trie: measures, and recall by docid prefix."""
-  found = _searched(config, retriever, queries, label="along the trie")
-  recalls = prefix_recall(
-    found, qrels, retriever.table, k=config.k, relevance=config.relevance
-  )
-  return {
-    "constrained": _means(config, found, qrels),
-    "prefix_recall": [
-      {"length": length, f"R@{config.k}": value}
-      for length, value in enumerate(recalls, 1)
-    ],
-  }
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Asked:
+  """A model, and what it is asked."""
 
+  config: DiagnoseConfig
+  retriever: Retriever
+  queries: Sequence[Query]
+  qrels: Qrels
 
-def _free(
-  config: DiagnoseConfig,
-  retriever: Retriever,
-  queries: Sequence[Query],
-  qrels: Qrels,
-) -> dict[str, Any]:
-  """Searches without the trie: what is no docid, and measures of the rest."""
-  free = retriever.with_search(FreeSearch(retriever.trie))
-  texts = [query.text for query in queries]
-  wrong, written, firsts, found = 0, 0, [], {}
-  with tqdm(total=len(texts), desc="without the trie", delay=2) as bar:
-    for numbers, beams in free.beams(texts, num_beams=config.beams):
-      for place, number in enumerate(numbers):
-        there = beams.scores[place] > -np.inf
-        written += int(there.sum())
-        wrong += int((there & ~beams.valid[place]).sum())
-        firsts.append(not beams.valid[place][beams.scores[place].argmax()])
-        hits = free.hits(beams, place, k=config.k)
-        found[queries[number].query_id] = hits
-      bar.update(len(numbers))
-  return {
-    "invalid_beams": wrong / written,
-    "invalid_first": float(np.mean(firsts)),
-    "without_docid": float(np.mean([not hits for hits in found.values()])),
-    "unconstrained": _means(config, found, qrels),
-  }
+  def constrained(self) -> dict[str, Any]:
+    """Searches along the trie: measures, and recall by docid prefix."""
+    k, relevance = self.config.k, self.config.relevance
+    found = self._found(self.retriever, "along the trie")
+    table = self.retriever.table
+    recalls = prefix_recall(found, self.qrels, table, k=k, relevance=relevance)
+    return {
+      "constrained": self._means(found),
+      "prefix_recall": [
+        {"length": length, f"R@{k}": value}
+        for length, value in enumerate(recalls, 1)
+      ],
+    }
 
+  def free(self) -> dict[str, Any]:
+    """Searches without the trie: what is no docid, and what the rest is."""
+    free = self.retriever.with_search(FreeSearch(self.retriever.trie))
+    texts = [query.text for query in self.queries]
+    wrong, written, firsts, found = 0, 0, [], {}
+    with tqdm(total=len(texts), desc="without the trie", delay=2) as bar:
+      for numbers, beams in free.beams(texts, num_beams=self.config.beams):
+        for place, number in enumerate(numbers):
+          there = beams.scores[place] > -np.inf
+          written += int(there.sum())
+          wrong += int((there & ~beams.valid[place]).sum())
+          firsts.append(not beams.valid[place][beams.scores[place].argmax()])
+          hits = free.hits(beams, place, k=self.config.k)
+          found[self.queries[number].query_id] = hits
+        bar.update(len(numbers))
+    return {
+      "invalid_beams": wrong / written,
+      "invalid_first": float(np.mean(firsts)),
+      "without_docid": float(np.mean([not hits for hits in found.values()])),
+      "unconstrained": self._means(found),
+    }
 
-def _exhaustive(
-  config: DiagnoseConfig,
-  retriever: Retriever,
-  queries: Sequence[Query],
-  qrels: Qrels,
-) -> dict[str, Any]:
-  """Searches exhaustively, and tells errors of search and model apart.
+  def exhaustive(self) -> dict[str, Any]:
+    """Scores every docid, and tells errors of search and model apart.
 
-  A search for docids of one symbol scores all of them anyway.
-  """
-  if not config.exhaustive_queries:
-    return {}
-  chosen = evenly(queries, config.exhaustive_queries)
-  judged = {query.query_id: qrels[query.query_id] for query in chosen}
-  beam = _searched(config, retriever, chosen, label="along the trie")
-  every = beam
-  if retriever.trie.length > 1:
-    other = retriever.with_search(ExhaustiveSearch(retriever.trie))
-    every = _searched(config, other, chosen, label="exhaustively")
-  return {
-    "num_exhaustive": len(chosen),
-    "beam": _means(config, beam, judged),
-    "exhaustive": _means(config, every, judged),
-    **errors(beam, every, judged, relevance=config.relevance),
-  }
+    A search for docids of one symbol scores all of them anyway.
+    """
+    some = evenly(self.queries, self.config.exhaustive_queries)
+    judged = {query.query_id: self.qrels[query.query_id] for query in some}
+    fewer = dataclasses.replace(self, queries=some, qrels=judged)
+    every = beam = fewer._found(self.retriever, "along the trie")
+    if self.retriever.trie.length > 1:
+      search = ExhaustiveSearch(self.retriever.trie)
+      other = self.retriever.with_search(search)
+      every = fewer._found(other, "exhaustively")
+    return {
+      "num_exhaustive": len(some),
+      "beam": fewer._means(beam),
+      "exhaustive": fewer._means(every),
+      **errors(beam, every, judged, relevance=self.config.relevance),
+    }
+
+  def _found(self, retriever: Retriever, label: str) -> Run:
+    config, found = self.config, {}
+    total = len(self.queries)
+    with tqdm(total=total, desc=label, unit="query", delay=2) as bar:
+      for start in range(0, total, _CHUNK):
+        chunk = self.queries[start : start + _CHUNK]
+        found |= retriever.run(chunk, k=config.k, num_beams=config.beams)
+        bar.update(len(chunk))
+    return found
+
+  def _means(self, found: Run) -> Mapping[str, float]:
+    config = self.config
+    return evaluate(
+      found,
+      self.qrels,
+      measures=config.measures,
+      relevance=config.relevance,
+    ).means
 
 
 def errors(
@@ -249,31 +262,3 @@ def errors(
     "model_errors": float(np.mean(wrong)),
     "answers_lost": float(np.mean(lost)),
   }
-
-
-def _searched(
-  config: DiagnoseConfig,
-  retriever: Retriever,
-  queries: Sequence[Query],
-  *,
-  label: str,
-) -> Run:
-  found: dict[str, Any] = {}
-  with tqdm(total=len(queries), desc=label, unit="query", delay=2) as bar:
-    for chunk in _chunks(queries):
-      found |= retriever.run(chunk, k=config.k, num_beams=config.beams)
-      bar.update(len(chunk))
-  return found
-
-
-def _chunks(queries: Sequence[Query]) -> Iterator[Sequence[Query]]:
-  for start in range(0, len(queries), _CHUNK):
-    yield queries[start : start + _CHUNK]
-
-
-def _means(
-  config: DiagnoseConfig, found: Run, qrels: Qrels
-) -> Mapping[str, float]:
-  return evaluate(
-    found, qrels, measures=config.measures, relevance=config.relevance
-  ).means
