@@ -20,12 +20,17 @@ def test_run_file_is_cross_fitted():
 
 
 def test_an_encoder_of_its_own_is_a_file_after_it():
-  values = built(
-    "--gin.FROZEN_BELOW=6", files=[COMMAND.run_file, "models/minilm_t5.gin"]
+  values, _ = COMMAND.read(
+    [
+      "--gin_file=runs/generator.gin",
+      "--gin_file=models/minilm.gin",
+      "--gin.FROZEN_BELOW=6",
+      "--collection=c",
+      "--out=o",
+    ]
   )
   config = values["config"]
   assert config.model.encoder.frozen_below == 6
-  assert config.encoder_weights is not None
   assert config.model.input_vocabulary == "bert_uncased"
 
 
