@@ -1,15 +1,16 @@
 """What a cell is worth: its figures, read from the files of its commands."""
 
 import csv
+import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genret.core import artifacts
+from genret.core import artifacts, machine
 from genret.core.collection import Collection
-from genret.evaluation import splits
+from genret.evaluation import articles, splits
 from genret.models import shapes
 from genret.retrieval.model_folder import ModelSpec
 from genret.stages import evaluate, memorised
@@ -18,8 +19,13 @@ from genret.studies.grid import Cell
 from genret.studies.layout import Layout
 
 PerQuery = Mapping[str, Mapping[str, float]]  # measure -> query -> value
-PARTS = ("all", "covered", "uncovered")
+PARTS = (
+  *("all", "covered", "uncovered"),
+  *(f"training queries: {number}" for number in splits.TRAINING_QUERIES),
+)
 """Which test queries: covered ones have an answer with a training query."""
+SHOWN = PARTS[:3]
+"""Those that have tables for people."""
 
 
 def of_cell(layout: Layout, cell: Cell) -> dict[str, Any]:
@@ -43,6 +49,7 @@ def of_cell(layout: Layout, cell: Cell) -> dict[str, Any]:
     "dev": dev_curve(folder),
     "parameters": parameters(folder),
     "model": artifacts.identity(folder),
+    "machine": machine.describe(),
   }
 
 
@@ -68,11 +75,26 @@ def queries(layout: Layout, cell: Cell) -> dict[str, tuple[str, ...]]:
   judged = found.qrels(layout.study.split)
   trained = found.qrels("train") if "train" in found.splits else {}
   parts = splits.by_coverage(trained, judged)
+  asked = splits.by_training_queries(trained, judged)
   return {
     "all": tuple(judged),
     "covered": parts.covered,
     "uncovered": parts.uncovered,
+    **{f"training queries: {number}": found for number, found in asked.items()},
   }
+
+
+def clusters(layout: Layout, cell: Cell) -> Mapping[str, int]:
+  """Returns the article of each query that a cell is judged on, numbered."""
+  found = collection(layout, cell)
+  return _clusters(found.root, found.identity, layout.study.split)
+
+
+@functools.lru_cache(maxsize=64)
+def _clusters(root: Path, identity: str, split: str) -> Mapping[str, int]:
+  del identity  # one that was made anew is read anew
+  found = Collection.open(root)
+  return articles.of_collection(found, found.qrels(split))
 
 
 def means(found: PerQuery, wanted: Iterable[str]) -> dict[str, float]:

@@ -4,17 +4,9 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from genret.evaluation.significance import (
-  Interval,
-  bootstrap_interval,
-  holm,
-  sign_flip_test,
-)
+from genret.studies import contrasts
+from genret.studies.contrasts import Contrast, Pair
 from genret.studies.rows import Row
-
-SIGNIFICANT = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,15 +16,12 @@ class Step:
   Attributes:
     better: The first.
     worse: The other.
-    difference: Of their means, with its interval.
-    p: Of a paired randomisation test, after Holm's correction over all steps
-      of a table.
+    contrast: Of their rows, in the family of all steps of a study.
   """
 
   better: str
   worse: str
-  difference: Interval
-  p: float
+  contrast: Contrast
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,24 +33,23 @@ class Order:
     steps: From the best to the worst.
     left: Choices that take no part: they are under-trained.
     rising: Others that take none: dev still rises.
+    apart: Whether choices answer different queries, and have no order.
   """
 
   chosen: Mapping[str, str]
   steps: Sequence[Step]
   left: Sequence[str]
   rising: Sequence[str] = ()
+  apart: bool = False
 
   def __str__(self) -> str:
     where = ", ".join(self.chosen.values())
     if self.steps:
       said = self.steps[0].better
       for step in self.steps:
-        sign = ">" if step.p < SIGNIFICANT else "≈"
-        gap = step.difference
-        said += (
-          f" {sign} {step.worse} ({gap.mean:+.3f} [{gap.low:+.3f},"
-          f" {gap.high:+.3f}], p {step.p:.3f})"
-        )
+        said += f" {step.contrast.sign} {step.worse} ({step.contrast})"
+    elif self.apart:
+      said = "no order, as choices answer different queries"
     else:
       said = "no two choices to put in an order"
     for why, names in (
@@ -78,8 +66,8 @@ def orders(
 ) -> list[Order]:
   """Puts the choices on an axis in an order by their means.
 
-  Queries are paired, each with its mean over seeds. Rows whose pairs are not
-  known by heart take no part, nor do those whose dev still rises.
+  Neighbours are tested; all steps of all orders are one family. Rows whose
+  pairs are not known by heart take no part, nor do those whose dev still rises.
 
   Args:
     rows: Of settings.
@@ -87,46 +75,60 @@ def orders(
     measure: By which.
     plateau: Whether rows whose dev still rises are left out.
   """
-  rising = [row for row in rows if plateau and row.is_rising(measure)]
-  out = {id(row) for row in rising}
   groups: dict[tuple[tuple[str, str], ...], list[Row]] = {}
   for row in rows:
     others = tuple((a, n) for a, n in row.chosen.items() if a != axis)
     groups.setdefault(others, []).append(row)
   ranked = {
     others: sorted(
-      (row for row in group if not (row.under_trained or id(row) in out)),
+      (row for row in group if row.unready(measure, plateau=plateau) is None),
       key=lambda row: -row.values(measure, "all").mean(),
     )
     for others, group in groups.items()
   }
-  pairs = [p for found in ranked.values() for p in itertools.pairwise(found)]
-  differences = [_difference(*pair, measure=measure) for pair in pairs]
-  corrected = iter(holm([sign_flip_test(d) for d in differences]))
-  steps = iter(differences)
+  pairs = {others: _pairs(found, axis=axis) for others, found in ranked.items()}
+  apart = {
+    others for others, found in pairs.items() if any(p.differs for p in found)
+  }
+  tested = iter(
+    contrasts.of_pairs(
+      [
+        p
+        for others, found in pairs.items()
+        if others not in apart
+        for p in found
+      ],
+      measure=measure,
+      named_before=False,
+    )
+  )
   return [
     Order(
       chosen=dict(others),
       steps=[
         Step(
-          better=better.chosen[axis],
-          worse=worse.chosen[axis],
-          difference=bootstrap_interval(next(steps)),
-          p=next(corrected),
+          better=pair.a.chosen[axis],
+          worse=pair.b.chosen[axis],
+          contrast=next(tested),
         )
-        for better, worse in itertools.pairwise(ranked[others])
+        for pair in pairs[others]
+        if others not in apart
       ],
       left=[row.chosen[axis] for row in group if row.under_trained],
       rising=[
         row.chosen[axis]
         for row in group
-        if id(row) in out and not row.under_trained
+        if row.unready(measure, plateau=plateau) and not row.under_trained
       ],
+      apart=others in apart,
     )
     for others, group in groups.items()
   ]
 
 
-def _difference(better: Row, worse: Row, *, measure: str) -> np.ndarray:
-  ours = better.values(measure, "all").mean(0)
-  return ours - worse.values(measure, "all").mean(0)
+def _pairs(ranked: Sequence[Row], *, axis: str) -> list[Pair]:
+  """Pairs neighbours."""
+  return [
+    Pair(name=f"{a.chosen[axis]} and {b.chosen[axis]}", a=a, b=b)
+    for a, b in itertools.pairwise(ranked)
+  ]

@@ -1,17 +1,18 @@
 """Rows of a study's tables: the seeds of a setting together, and baselines."""
 
 import dataclasses
+import functools
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from genret.core import runs
-from genret.evaluation import measures
-from genret.evaluation.significance import Interval, bootstrap_interval
-from genret.studies import calibration, figures
+from genret.evaluation import crossed, measures
+from genret.evaluation.significance import Interval
+from genret.studies import calibration, figures, grid
 from genret.studies.cells import Worker
 from genret.studies.figures import PARTS, PerQuery
 from genret.studies.grid import Cell
@@ -31,6 +32,7 @@ class Row:
     results: Of each seed; none for a baseline.
     per_query: Of each seed, the figures of its queries.
     parts: Which queries are in each of PARTS.
+    clusters: Of each query that of its article; none where each is alone.
     memorised: The least share of training pairs that is enough.
     seeds: Of training; none for a baseline.
     runs: The run file of each seed, or of the baseline.
@@ -45,6 +47,7 @@ class Row:
   results: Sequence[Mapping[str, Any]] = ()
   per_query: Sequence[PerQuery]
   parts: Mapping[str, Sequence[str]]
+  clusters: Mapping[str, Hashable] = dataclasses.field(default_factory=dict)
   memorised: float = 0.0
   seeds: Sequence[int] = ()
   runs: Sequence[Path] = ()
@@ -79,6 +82,17 @@ class Row:
     found = self.rise(measure)
     return found is not None and found > RISING
 
+  def unready(self, measure: str, *, plateau: bool) -> str | None:
+    """Says why the row takes no part in comparisons, or None.
+
+    Args:
+      measure: Of dev.
+      plateau: Whether dev must not rise any more.
+    """
+    if self.under_trained:
+      return "under-trained"
+    return "not at a plateau" if plateau and self.is_rising(measure) else None
+
   def mean(self, name: str) -> float | None:
     """The mean over seeds of a number of the results."""
     if not self.results:
@@ -87,20 +101,40 @@ class Row:
 
   def values(self, measure: str, part: str) -> np.ndarray:
     """Returns figures [seeds, queries] of a part, in the order of queries."""
-    wanted = self.parts[part]
+    return self.of(measure, self.parts[part])
+
+  def of(self, measure: str, queries: Sequence[str]) -> np.ndarray:
+    """Returns figures [seeds, queries] of some queries."""
     return np.array(
-      [[one[measure][q] for q in wanted] for one in self.per_query]
+      [[one[measure][query] for query in queries] for one in self.per_query]
     )
+
+  def clusters_of(self, queries: Sequence[str]) -> list[Hashable]:
+    """Returns the cluster of each query."""
+    return [self.clusters.get(query, query) for query in queries]
 
   def figure(self, measure: str, part: str) -> "Figure | None":
     """Returns a mean with its spread and interval; None without queries."""
+    if (measure, part) not in self._figures:
+      self._figures[measure, part] = self._figure(measure, part)
+    return self._figures[measure, part]
+
+  @functools.cached_property
+  def _figures(self) -> dict[tuple[str, str], "Figure | None"]:
+    """Those that were asked for: tables and reports ask again."""
+    return {}
+
+  def _figure(self, measure: str, part: str) -> "Figure | None":
     values = self.values(measure, part)
     if not values.size:
       return None
     spread = None
     if len(values) > 1:
       spread = statistics.stdev(values.mean(1).tolist())
-    return Figure(interval=bootstrap_interval(values.mean(0)), spread=spread)
+    found = crossed.mean(values, self.clusters_of(self.parts[part]))
+    return Figure(
+      interval=found.interval(), clusters=found.clusters, spread=spread
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,17 +142,20 @@ class Figure:
   """A mean over seeds.
 
   Attributes:
-    interval: Of the mean, by a bootstrap over queries of their means over
-      seeds.
+    interval: Of the mean, over seeds and clusters of queries.
+    clusters: Of queries; of one there is no telling how it varies.
     spread: Standard deviation over seeds; None of one.
   """
 
   interval: Interval
+  clusters: int
   spread: float | None
 
   def __str__(self) -> str:
     found = self.interval
     spread = "" if self.spread is None else f" ± {self.spread:.3f}"
+    if self.clusters < 2:
+      return f"{found.mean:.3f}{spread}"
     return f"{found.mean:.3f}{spread} [{found.low:.3f}, {found.high:.3f}]"
 
 
@@ -135,6 +172,7 @@ def of_cells(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
       results=[calibration.read(layout.result(cell)) for cell in group],
       per_query=[figures.per_query(layout, cell) for cell in group],
       parts=figures.queries(layout, group[0]),
+      clusters=figures.clusters(layout, group[0]),
       memorised=layout.study.memorised,
       seeds=[cell.seed for cell in group],
       runs=[layout.cell(cell) / RUN for cell in group],
@@ -162,17 +200,44 @@ def baselines(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
         found.setdefault(task.folder, cell)
   axes = study.matters("baselines")
   return [
-    Row(
-      chosen={axis: cell.chosen[axis] for axis in axes},
-      name=path.parent.name,
-      per_query=[_evaluated(worker, cell, path)],
-      parts=figures.queries(worker.layout, cell),
-      runs=[path],
-      documents=figures.collection(worker.layout, cell).num_documents,
-    )
+    _of_run(worker, cell, path, name=path.parent.name, axes=axes)
     for folder, cell in found.items()
     for path in sorted(folder.glob(f"*/{RUN}"))
   ]
+
+
+def systems(worker: Worker, cells: Sequence[Cell]) -> list[Row]:
+  """Returns the rows of other systems, whose run files are given.
+
+  Those of collections that are not prepared yet are left out.
+
+  Raises:
+    DataError: A run file is broken, or one of another collection.
+  """
+  found = []
+  for name, files in worker.layout.study.systems.items():
+    for text, path in files.items():
+      [cell, *_] = grid.chosen(cells, [text])
+      axes = [part.partition("=")[0] for part in text.split(",")]
+      if worker.layout.collection(cell.chosen).exists():
+        run = Path(path).absolute()
+        found.append(_of_run(worker, cell, run, name=name, axes=axes))
+  return found
+
+
+def _of_run(
+  worker: Worker, cell: Cell, path: Path, *, name: str, axes: Sequence[str]
+) -> Row:
+  """Returns the row of a run file that answers a cell's queries."""
+  return Row(
+    chosen={axis: cell.chosen[axis] for axis in axes},
+    name=name,
+    per_query=[_evaluated(worker, cell, path)],
+    parts=figures.queries(worker.layout, cell),
+    clusters=figures.clusters(worker.layout, cell),
+    runs=[path],
+    documents=figures.collection(worker.layout, cell).num_documents,
+  )
 
 
 def _evaluated(worker: Worker, cell: Cell, run_file: Path) -> PerQuery:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genret.core.errors import ConfigError
-from genret.studies import grid, listing, table
+from genret.studies import contrasts, grid, listing, table
 from genret.studies.cells import Worker
 from genret.studies.commands import Commands, Log
 from genret.studies.crew import Crew
@@ -93,10 +93,11 @@ def run(
     The list or the tables, and which cells failed; the others have run.
 
   Raises:
-    ConfigError: If a command of a wanted cell cannot be right.
+    ConfigError: If a command of a wanted cell, or a contrast, cannot be right.
   """
   layout = Layout(study=study, workdir=Path(workdir).absolute())
   reader = Reader(layout, read_command)
+  contrasts.check(study)
   cells = wanted.of(study)
   able = [cell for cell in cells if layout.lack(cell) is None]
   reader.check(able)

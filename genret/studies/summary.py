@@ -1,16 +1,19 @@
 """What a study found, as data: results.json, from which reports are made."""
 
 import dataclasses
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from genret.core import artifacts
-from genret.studies import calibration, orders, rows
+from genret.studies import calibration, contrasts, growth, rows
 from genret.studies.cells import Worker
+from genret.studies.contrasts import Contrast
+from genret.studies.findings import Findings
 from genret.studies.grid import Cell, Study
-from genret.studies.orders import SIGNIFICANT, Order, Step
+from genret.studies.growth import Slope
 from genret.studies.rows import Row
 
 FILE = "results.json"
@@ -19,31 +22,20 @@ COSTS = "costs.json"  # of a cell, where it was measured
 DIAGNOSTICS = "diagnostics.json"
 
 
-def write(
-  worker: Worker,
-  cells: Sequence[Cell],
-  *,
-  found: Sequence[Row],
-  beside: Sequence[Row],
-) -> None:
+def write(worker: Worker, cells: Sequence[Cell], findings: Findings) -> None:
   """Writes results.json beside the tables.
 
   Args:
     worker: Of the study.
     cells: All of its cells.
-    found: The rows of settings.
-    beside: The rows of baselines.
+    findings: What they say.
   """
-  value = of(worker, cells, found=found, beside=beside)
+  value = of(worker, cells, findings)
   artifacts.write_json(worker.layout.workdir / FILE, value)
 
 
 def of(
-  worker: Worker,
-  cells: Sequence[Cell],
-  *,
-  found: Sequence[Row],
-  beside: Sequence[Row],
+  worker: Worker, cells: Sequence[Cell], findings: Findings
 ) -> dict[str, Any]:
   """Returns what results.json says; arguments as for `write`.
 
@@ -51,16 +43,10 @@ def of(
   and seeds alone: a study that was killed comes to the same.
   """
   study = worker.layout.study
-  every = [*beside, *found]
-  ranked = orders.orders(
-    found,
-    axis=study.compared,
-    measure=study.measures[0],
-    plateau=study.plateau,
-  )
+  steps = [step for one in findings.orders for step in one.steps]
   return {
     "format": FORMAT_VERSION,
-    "name": "",
+    "name": study.name,
     "axes": {axis: list(choices) for axis, choices in study.axes.items()},
     "axis_order": list(study.axes),
     **_searched(study),
@@ -71,13 +57,17 @@ def of(
     "rising": rows.RISING,
     "memorised": study.memorised,
     "notes": dict(study.notes),
-    "rows": [_row(worker, row) for row in every],
-    "contrasts": [c for one in ranked for c in _contrasts(worker, one)],
-    "slopes": [],
-    "not_fitted": [],
+    "rows": [_row(worker, row) for row in findings.every],
+    "contrasts": [
+      *map(_contrast, findings.asked.contrasts),
+      *(_contrast(step.contrast) for step in steps),
+    ],
+    "untested": [list(one) for one in findings.asked.untested.items()],
+    "slopes": list(map(_slope, findings.growth.slopes)),
+    "not_fitted": list(findings.growth.not_fitted),
     "missing": missing(worker, cells).as_json(),
-    "machine": _machine(found),
-    "cpu_hours": _cpu_hours(found),
+    "machine": _machine(findings.rows),
+    "cpu_hours": _cpu_hours(findings.rows),
     "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
   }
 
@@ -130,11 +120,10 @@ def missing(worker: Worker, cells: Sequence[Cell]) -> Missing:
 
 
 def _searched(study: Study) -> dict[str, Any]:
-  """Returns the axes that say what is searched, and the one that it grows on."""
-  ladder = set(study.matters("ladder")) - set(study.matters("prepare"))
+  """Returns the axes that say what is searched, and on which it grows."""
   return {
     "collection_axes": study.matters("resplit"),
-    "ladder_axis": next(iter(sorted(ladder)), None),
+    "ladder_axis": growth.axis(study),
   }
 
 
@@ -148,8 +137,8 @@ def _row(worker: Worker, row: Row) -> dict[str, Any]:
     "knows": row.knows,
     "documents": row.documents,
     "seeds": list(row.seeds),
-    "cells": [str(f.relative_to(workdir)) for f in folders if row.results],
-    "runs": [str(run.relative_to(workdir)) for run in row.runs],
+    "cells": [os.path.relpath(f, workdir) for f in folders if row.results],
+    "runs": [os.path.relpath(run, workdir) for run in row.runs],
     "figures": {
       part: _figures(row, part, study.measures) for part in rows.parts_of([row])
     },
@@ -173,41 +162,54 @@ def _figures(row: Row, part: str, measures: Sequence[str]) -> dict[str, Any]:
   found: dict[str, Any] = {"num_queries": len(row.parts[part])}
   for measure in measures:
     figure = row.figure(measure, part)
+    known = figure.clusters > 1
     found[measure] = {
       "mean": figure.interval.mean,
-      "low": figure.interval.low,
-      "high": figure.interval.high,
+      "low": figure.interval.low if known else None,
+      "high": figure.interval.high if known else None,
       "spread": figure.spread,
       "per_seed": row.values(measure, part).mean(1).tolist(),
     }
   return found
 
 
-def _contrasts(worker: Worker, order: Order) -> Iterator[dict[str, Any]]:
-  """Yields the steps of an order: pairs that its result has named."""
-  study = worker.layout.study
-  for step in order.steps:
-    first = {**order.chosen, study.compared: step.better}
-    second = {**order.chosen, study.compared: step.worse}
-    yield {
-      "name": f"{step.better} and {step.worse}",
-      "a": {axis: first[axis] for axis in study.axes},
-      "b": {axis: second[axis] for axis in study.axes},
-      "measure": study.measures[0],
-      "difference": step.difference.mean,
-      "low": step.difference.low,
-      "high": step.difference.high,
-      "p": None,
-      "p_corrected": step.p,
-      "verdict": _verdict(step),
-      "equivalence_p": None,
-      "detectable": None,
-      "named_before": False,
-    }
+def _contrast(found: Contrast) -> dict[str, Any]:
+  gap = found.difference
+  return {
+    "name": found.pair.name,
+    "a": _named(found.pair.a),
+    "b": _named(found.pair.b),
+    "measure": found.measure,
+    "difference": gap.mean,
+    "low": gap.low,
+    "high": gap.high,
+    "p": found.p,
+    "p_corrected": found.p_corrected,
+    "verdict": found.verdict,
+    "equivalence_p": found.equivalence_p,
+    "equivalence_p_corrected": found.equivalence_p_corrected,
+    "margin": contrasts.MARGIN,
+    "detectable": found.detectable,
+    "named_before": found.named_before,
+  }
 
 
-def _verdict(step: Step) -> str:
-  return "a > b" if step.p < SIGNIFICANT else "no difference seen"
+def _named(row: Row) -> dict[str, str]:
+  """Returns the choices of a row, and which baseline it is."""
+  baseline = {contrasts.BASELINE: row.name} if row.name else {}
+  return {**row.chosen, **baseline}
+
+
+def _slope(found: Slope) -> dict[str, Any]:
+  baseline = {contrasts.BASELINE: found.name} if found.name else {}
+  return {
+    "of": {**found.of, **baseline},
+    "measure": found.measure,
+    "slope_per_decade": found.a_decade.mean,
+    "low": found.a_decade.low,
+    "high": found.a_decade.high,
+    "rungs": found.rungs,
+  }
 
 
 def _machine(found: Sequence[Row]) -> dict[str, Any] | None:

@@ -5,22 +5,28 @@ import io
 from collections.abc import Iterator, Sequence
 
 from genret.core import artifacts
-from genret.studies import orders, rows, summary
+from genret.studies import contrasts, findings, rows, summary
 from genret.studies.cells import Worker
+from genret.studies.figures import SHOWN
+from genret.studies.findings import Findings
 from genret.studies.grid import Cell
 from genret.studies.rows import RISING, Row
 
 MARKDOWN = "results.md"
 CSV = "results.csv"
 NOTES = """\
-In brackets the 95 % bootstrap interval over queries, of their means over
-seeds; after ± the standard deviation over seeds. Hits@1 is the share of
-training pairs whose document comes first, of the seed with least; below
-{memorised:g} a row is under-trained and takes no part in orders. dev rises:
-what the last third of looks at dev added to the best before, over {rising:g}
-being no plateau{plateau}. A query is covered if one of its
-answers has a training query. > stands where p < {p:g} after Holm's correction
-over all steps, ≈ elsewhere."""
+In brackets the 95 % interval of the mean, over seeds and clusters of queries
+(those whose answers share an article); of one seed it says nothing of others.
+After ± the standard deviation over seeds. Hits@1 is the share of training pairs
+whose document comes first, of the seed with least; below {memorised:g} a row is
+under-trained and takes no part in comparisons. dev rises: what the last third
+of looks at dev added to the best before, over {rising:g} being no
+plateau{plateau}. A query is covered if one of its answers has a training query.
+> stands where p < {p:g} in a paired randomisation test by cluster, after Holm's
+correction over all steps, and the interval is above 0; = where two one-sided
+tests show that the difference is below {margin:g}; ≈ where nothing is shown. A
+comparison "sees" the difference that it would show 4 times in 5. What was asked
+before the run is a family of tests of its own."""
 
 
 def write(worker: Worker, cells: Sequence[Cell]) -> str:
@@ -33,42 +39,35 @@ def write(worker: Worker, cells: Sequence[Cell]) -> str:
   Returns:
     The markdown.
   """
-  done = [cell for cell in cells if worker.is_done(cell)]
-  found = rows.of_cells(worker, done)
-  beside = rows.baselines(worker, cells)
-  text = markdown(worker, cells, found=found, beside=beside)
+  found = findings.of(worker, cells)
+  text = markdown(worker, cells, found)
   workdir = worker.layout.workdir
-  if done or workdir.exists():
+  if found.rows or workdir.exists():
     artifacts.write_text(workdir / MARKDOWN, text + "\n")
-    artifacts.write_text(workdir / CSV, as_csv(worker, [*beside, *found]))
-    summary.write(worker, cells, found=found, beside=beside)
+    artifacts.write_text(workdir / CSV, as_csv(worker, found.every))
+    summary.write(worker, cells, found)
   return text
 
 
-def markdown(
-  worker: Worker,
-  cells: Sequence[Cell],
-  *,
-  found: Sequence[Row],
-  beside: Sequence[Row],
-) -> str:
-  """Returns tables by the first axis, orders, and what is missing."""
+def markdown(worker: Worker, cells: Sequence[Cell], found: Findings) -> str:
+  """Returns tables by the first axis, what they say, and what is missing."""
   study = worker.layout.study
   first = next(iter(study.axes))
   parts = []
   for name in study.axes[first]:
-    mine = [r for r in [*beside, *found] if r.chosen.get(first, name) == name]
+    mine = [r for r in found.every if r.chosen.get(first, name) == name]
     if any(row.results for row in mine):
       parts.append(f"## {name}\n\n{_tables(worker, mine)}")
   if not parts:
     parts.append("No cell has its figures yet.")
   else:
-    parts += list(_orders(worker, found))
+    parts += list(_compared(worker, found))
     notes = NOTES.format(
       memorised=study.memorised,
       rising=RISING,
       plateau=", where a row orders nothing either" * study.plateau,
-      p=orders.SIGNIFICANT,
+      p=contrasts.SIGNIFICANT,
+      margin=contrasts.MARGIN,
     )
     own = [f"* {name}: {text}." for name, text in study.notes.items()]
     parts += [notes, *(["\n".join(own)] if own else [])]
@@ -106,6 +105,8 @@ def _tables(worker: Worker, mine: Sequence[Row]) -> str:
   study = worker.layout.study
   found = []
   for part in rows.parts_of(mine):
+    if part not in SHOWN:
+      continue
     count = len(mine[0].parts[part])
     how = _training if part == "all" else _names
     head = [*how(worker, None), *study.measures]
@@ -171,16 +172,23 @@ def _killed(row: Row) -> str:
   return ", killed and gone on" if killed else ""
 
 
-def _orders(worker: Worker, found: Sequence[Row]) -> Iterator[str]:
+def _compared(worker: Worker, found: Findings) -> Iterator[str]:
+  """Yields what was asked before the run, orders, and slopes."""
   study = worker.layout.study
-  ranked = orders.orders(
-    found,
-    axis=study.compared,
-    measure=study.measures[0],
-    plateau=study.plateau,
-  )
-  lines = "\n".join(f"* {one}" for one in ranked)
-  yield f"## Orders of {study.compared} by {study.measures[0]}\n\n{lines}"
+  asked = [f"* {c.pair.name}: {c.verdict}, {c}" for c in found.asked.contrasts]
+  asked += [
+    f"* {name}: not tested, {why}" for name, why in found.asked.untested.items()
+  ]
+  ranked = [f"* {one}" for one in found.orders]
+  sloped = [f"* {one}" for one in found.growth.slopes]
+  sloped += [f"* not fitted, {why}" for why in found.growth.not_fitted]
+  for title, lines in (
+    (f"Asked before the run, by {study.measures[0]}", asked),
+    (f"Orders of {study.compared} by {study.measures[0]}", ranked),
+    ("Slopes against the number of documents", sloped),
+  ):
+    if lines:
+      yield "\n".join([f"## {title}", "", *lines])
 
 
 def _missing(worker: Worker, cells: Sequence[Cell]) -> Iterator[str]:

@@ -48,9 +48,10 @@ def test_choices_are_ordered_all_else_equal():
     ("d2q", "labelled"),
     ("labelled", "firstp"),
   ]
-  assert atomic.steps[0].difference.mean == pytest.approx(0.5)
+  first = atomic.steps[0].contrast
+  assert first.difference.mean == pytest.approx(0.5)
   # Holm over two steps: the least p counts twice.
-  assert atomic.steps[0].p == pytest.approx(2 * sign_flip_test(HIGH - LOW))
+  assert first.p_corrected == pytest.approx(2 * sign_flip_test(HIGH - LOW))
   assert str(atomic).startswith("atomic: d2q > labelled (+0.500 [")
   assert "≈ firstp (+0.000 [" in str(atomic)
   assert str(semantic) == "semantic: no two choices to put in an order"
@@ -84,3 +85,12 @@ def test_rows_whose_dev_still_rises_order_nothing():
   assert str(found).endswith("; under-trained: daq; not at a plateau: d2q")
   [found] = orders.orders(rows, axis="inputs", measure="R@1", plateau=False)
   assert found.steps[0].better == "d2q" and not found.rising
+
+
+def test_choices_that_answer_different_queries_have_no_order():
+  small, large = row("atomic", "1k", LOW), row("atomic", "4k", HIGH)
+  fewer = tuple(QUERIES[:20])
+  large.parts["all"] = fewer
+  [found] = orders.orders([small, large], axis="inputs", measure="R@1")
+  assert not found.steps
+  assert str(found) == "atomic: no order, as choices answer different queries"

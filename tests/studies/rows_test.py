@@ -17,7 +17,8 @@ def test_seeds_of_a_setting_are_one_row(worker, finish, cell_of):
   assert figure.spread == pytest.approx(0.0883883)
   assert str(figure).startswith("0.688 ± 0.088 [")
   assert figure.interval.low < 0.688 < figure.interval.high
-  assert str(d2q.figure("RR@10", "uncovered")) == "1.000 [1.000, 1.000]"
+  assert str(d2q.figure("RR@10", "uncovered")) == "1.000"
+  assert str(d2q.figure("RR@10", "all")) == "1.000 [1.000, 1.000]"
   assert labelled.mean("cpu_minutes") == 9.5
 
 
@@ -56,7 +57,10 @@ def test_parts_without_queries_have_no_figure(worker, finish, cell_of):
   [row] = rows.of_cells(worker, [cell_of()])
   row.parts["uncovered"] = ()
   assert row.figure("RR@10", "uncovered") is None
-  assert rows.parts_of([row]) == ["all", "covered"]
+  assert rows.parts_of([row]) == [
+    *("all", "covered"),
+    *("training queries: 0", "training queries: 1"),
+  ]
 
 
 def test_a_rise_that_one_seed_lacks_is_not_known(worker, finish, cell_of):
@@ -67,3 +71,31 @@ def test_a_rise_that_one_seed_lacks_is_not_known(worker, finish, cell_of):
   assert row.rise("RR@10") is None and not row.is_rising("RR@10")
   [row] = rows.of_cells(worker, cells[:1])
   assert row.is_rising("RR@10")
+
+
+def test_queries_about_one_article_count_once(worker, finish, cell_of):
+  finish(cell_of(), [1, 1, 2, 2])
+  [row] = rows.of_cells(worker, [cell_of()])
+  alone = row.figure("RR@10", "all")
+  assert alone.clusters == 4
+  queries = row.parts["all"]
+  paired = dict(zip(queries, "aabb", strict=True))
+  [again] = rows.of_cells(worker, [cell_of()])
+  object.__setattr__(again, "clusters", paired)
+  found = again.figure("RR@10", "all")
+  assert found.clusters == 2
+  width = found.interval.high - found.interval.low
+  assert width > alone.interval.high - alone.interval.low
+
+
+def test_runs_of_other_systems_are_rows_too(
+  study, worker, prepared, write_run, tmp_path
+):
+  write_run(tmp_path / "splade.trec", [1, 1, 1, 2])
+  given = {"collection=toy": str(tmp_path / "splade.trec")}
+  study.systems["SPLADE"] = given
+  [row] = rows.systems(worker, study.cells())
+  assert row.name == "SPLADE" and row.chosen == {"collection": "toy"}
+  assert row.figure("RR@10", "all").interval.mean == 0.875
+  study.systems["SPLADE"] = {"collection=other": given["collection=toy"]}
+  assert rows.systems(worker, study.cells()) == []  # it is not prepared

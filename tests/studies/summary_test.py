@@ -84,3 +84,28 @@ def test_what_was_found_does_not_depend_on_when(study, worker, found):
   table.write(worker, study.cells())
   second = json.loads((worker.layout.workdir / again).read_text())
   assert {**second, "made": None} == {**found, "made": None}
+
+
+def test_contrasts_say_what_was_asked_before_and_what_was_not(
+  study, worker, finish, cell_of
+):
+  study.contrasts["inputs"] = ("inputs=d2q", "inputs=labelled")
+  study.contrasts["ids"] = ("docids=atomic", "docids=semantic")
+  finish(cell_of(), [1, 1, 2, 2])
+  finish(cell_of("d2q"), [1, 1, 1, 1])
+  table.write(worker, study.cells())
+  path = worker.layout.workdir / summary.FILE
+  asked, order = json.loads(path.read_text())["contrasts"]
+  assert asked["name"] == "inputs" and asked["named_before"]
+  assert not order["named_before"] and order["name"] == "d2q and labelled"
+  assert asked["a"]["inputs"] == "d2q" and asked["b"]["inputs"] == "labelled"
+  assert asked["difference"] == order["difference"] == 0.25
+  assert asked["p"] == asked["p_corrected"] == 0.5
+  assert asked["verdict"] == "no difference seen"
+  assert asked["detectable"] > 0.25 and asked["margin"] == 0.02
+  assert json.loads(path.read_text())["untested"] == [
+    ["ids", "no two rows have their figures"]
+  ]
+  text = (worker.layout.workdir / "results.md").read_text()
+  assert "## Asked before the run, by RR@10\n\n* inputs: no diff" in text
+  assert "* ids: not tested, no two rows have their figures" in text

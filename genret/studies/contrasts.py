@@ -1,0 +1,272 @@
+"""Two rows against each other: what was asked before the run, and tests."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from genret.core.errors import ConfigError, UserError, suggest
+from genret.evaluation import crossed
+from genret.evaluation.significance import Interval, holm, sign_flip_test
+from genret.studies.grid import SEED, Study
+from genret.studies.rows import Row
+
+SIGNIFICANT = 0.05
+MARGIN = 0.02
+"""Differences below two points count as none, where that is shown."""
+BASELINE = "baseline"
+"""In filters of contrasts, what names a baseline or another system."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pair:
+  """Two rows that are compared.
+
+  Attributes:
+    name: What is asked.
+    a: The row that it is about.
+    b: The row that it is compared with.
+  """
+
+  name: str
+  a: Row
+  b: Row
+
+  @property
+  def differs(self) -> str | None:
+    """Why the two cannot be compared, or None."""
+    if set(self.a.parts["all"]) != set(self.b.parts["all"]):
+      return "they answer different queries"
+    return None
+
+  def hindrance(self, measure: str, *, plateau: bool) -> str | None:
+    """Says why the two are not tested, or None.
+
+    Args:
+      measure: By which they would be.
+      plateau: Whether dev must not rise any more.
+    """
+    for row in (self.a, self.b):
+      if (why := row.unready(measure, plateau=plateau)) is not None:
+        return f"{', '.join(row.chosen.values())}: {why}"
+    return self.differs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contrast:
+  """What a comparison of two rows came to.
+
+  Attributes:
+    pair: The rows.
+    measure: By which.
+    difference: Of the means, a less b, over seeds and clusters of queries.
+    p: Of a paired randomisation test by cluster, of these models.
+    p_corrected: The same after Holm's correction over the family.
+    equivalence_p: Of two one-sided tests at the margin.
+    equivalence_p_corrected: The same after Holm's correction.
+    detectable: The least true difference seen with 80 % power.
+    named_before: Whether it was asked before the run.
+  """
+
+  pair: Pair
+  measure: str
+  difference: Interval
+  p: float
+  p_corrected: float
+  equivalence_p: float
+  equivalence_p_corrected: float
+  detectable: float
+  named_before: bool
+
+  @property
+  def verdict(self) -> str:
+    """What may be said.
+
+    A difference is one where the test sees it in these models and the interval
+    in those of other seeds. Else both rows are as good where that was shown,
+    and else nothing was.
+    """
+    if self.p_corrected < SIGNIFICANT and self.difference.low > 0:
+      return "a > b"
+    if self.p_corrected < SIGNIFICANT and self.difference.high < 0:
+      return "a < b"
+    if self.equivalence_p_corrected < SIGNIFICANT:
+      return "equivalent"
+    return "no difference seen"
+
+  @property
+  def sign(self) -> str:
+    """The same between two names."""
+    signs = {"a > b": ">", "a < b": "<", "equivalent": "="}
+    return signs.get(self.verdict, "≈")
+
+  def __str__(self) -> str:
+    gap = self.difference
+    return (
+      f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], p"
+      f" {self.p_corrected:.3f}, equivalent p"
+      f" {self.equivalence_p_corrected:.3f}, sees {self.detectable:.3f}"
+    )
+
+
+def of_pairs(
+  pairs: Sequence[Pair], *, measure: str, named_before: bool
+) -> list[Contrast]:
+  """Tests a family of pairs.
+
+  Args:
+    pairs: Of rows that answer the same queries.
+    measure: By which.
+    named_before: Whether they were asked before the run.
+  """
+  found = [_sampled(pair, measure) for pair in pairs]
+  p_values = [p for _, p in found]
+  equivalent = [one.equivalence(MARGIN) for one, _ in found]
+  return [
+    Contrast(
+      pair=pair,
+      measure=measure,
+      difference=one.interval(),
+      p=p,
+      p_corrected=corrected,
+      equivalence_p=same,
+      equivalence_p_corrected=same_corrected,
+      detectable=one.detectable(),
+      named_before=named_before,
+    )
+    for pair, (one, p), corrected, same, same_corrected in zip(
+      pairs, found, holm(p_values), equivalent, holm(equivalent), strict=True
+    )
+  ]
+
+
+def check(study: Study) -> None:
+  """Refuses contrasts and systems that no row could be of.
+
+  Raises:
+    ConfigError: A filter names no axis or no choice on it, or a contrast has
+      not two of them.
+  """
+  for name, filters in study.contrasts.items():
+    if isinstance(filters, str) or len(filters) != 2:
+      raise ConfigError(
+        f"contrast {name!r} has two filters, ('inputs=d2q', 'inputs=daq');"
+        f" {filters!r} came."
+      )
+    for text in filters:
+      _check(study, f"contrast {name!r}", text)
+  for name, files in study.systems.items():
+    for text in files:
+      _check(study, f"system {name!r}", text)
+
+
+def named(study: Study, rows: Sequence[Row]) -> Iterator[Pair]:
+  """Yields the pairs of rows that the contrasts of a study are about.
+
+  Two rows are a pair where one filter holds for each and all axes that neither
+  filter names are equal. A baseline has only the axes that it depends on.
+
+  Args:
+    study: Its contrasts were checked.
+    rows: Of settings and of baselines.
+  """
+  for name, filters in study.contrasts.items():
+    first, second = map(parsed, filters)
+    free = [a for a in study.axes if a not in first and a not in second]
+    found = [
+      (a, b)
+      for a in rows
+      if _holds(first, a)
+      for b in rows
+      if _holds(second, b) and a is not b and _agree(free, a, b)
+    ]
+    for a, b in found:
+      chosen = {**b.chosen, **a.chosen}
+      where = [chosen[axis] for axis in free if axis in chosen]
+      several = f" ({', '.join(where)})" if len(found) > 1 else ""
+      yield Pair(name=name + several, a=a, b=b)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked:
+  """What came of the contrasts that were named before the run.
+
+  Attributes:
+    contrasts: One family.
+    untested: Name of each other -> why it was not tested.
+  """
+
+  contrasts: Sequence[Contrast]
+  untested: Mapping[str, str]
+
+
+def asked(study: Study, rows: Sequence[Row]) -> Asked:
+  """Tests the contrasts of a study, as far as there are rows for them."""
+  measure, pairs = study.measures[0], list(named(study, rows))
+  why = {
+    pair.name: pair.hindrance(measure, plateau=study.plateau) for pair in pairs
+  }
+  able = [pair for pair in pairs if why[pair.name] is None]
+  untested = {name: text for name, text in why.items() if text is not None}
+  for name in study.contrasts:
+    if not any(pair.name.startswith(name) for pair in pairs):
+      untested[name] = "no two rows have their figures"
+  return Asked(
+    contrasts=of_pairs(able, measure=measure, named_before=True),
+    untested=untested,
+  )
+
+
+def parsed(text: str) -> dict[str, str]:
+  """Reads a filter.
+
+  >>> parsed("docids=atomic,inputs=d2q")
+  {'docids': 'atomic', 'inputs': 'd2q'}
+  """
+  return dict(part.strip().partition("=")[::2] for part in text.split(","))
+
+
+def _sampled(pair: Pair, measure: str) -> tuple[crossed.Sampled, float]:
+  """Returns how the difference of a pair varies, and the p-value of it."""
+  if (why := pair.differs) is not None:
+    raise UserError(f"{pair.name}: {why}")
+  queries = pair.a.parts["all"]
+  ours, theirs = (row.of(measure, queries) for row in (pair.a, pair.b))
+  clusters = pair.a.clusters_of(queries)
+  p = sign_flip_test(ours.mean(0) - theirs.mean(0), clusters=clusters)
+  return crossed.difference(ours, theirs, clusters), p
+
+
+def _check(study: Study, where: str, text: str) -> None:
+  for axis, choice in parsed(text).items():
+    if axis == BASELINE:
+      continue
+    if axis not in study.axes:
+      known = [*study.axes, BASELINE]
+      raise ConfigError(
+        f"{where} names {axis!r} in {text!r}; expected AXIS=CHOICE of"
+        f" {', '.join(known)}{' (not seeds)' * (axis == SEED)}."
+        f"{suggest(axis, known)}"
+      )
+    if choice not in study.axes[axis]:
+      raise ConfigError(
+        f"{where} names {axis}={choice}; choices are"
+        f" {', '.join(study.axes[axis])}.{suggest(choice, study.axes[axis])}"
+      )
+
+
+def _holds(wanted: Mapping[str, str], row: Row) -> bool:
+  """Says whether a filter is about a row; of a baseline it names the name."""
+  if row.name != wanted.get(BASELINE, ""):
+    return False
+  return all(
+    row.chosen.get(axis, name if row.name else None) == name
+    for axis, name in wanted.items()
+    if axis != BASELINE
+  )
+
+
+def _agree(axes: Sequence[str], a: Row, b: Row) -> bool:
+  return all(
+    a.chosen[axis] == b.chosen[axis]
+    for axis in axes
+    if axis in a.chosen and axis in b.chosen
+  )
