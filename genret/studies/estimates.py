@@ -66,11 +66,11 @@ def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
 
 
 def num_documents(layout: Layout, cell: Cell) -> int | None:
-  """Returns the documents of a cell's collection: counted, or as it says."""
+  """Returns the documents of a cell's collection: counted, or as is said."""
   root = layout.collection(cell.chosen)
   if _stands(root):
     return Collection.open(root).num_documents
-  return _said(layout, cell, "documents")
+  return layout.rung_size(cell.chosen) or _said(layout, cell, "documents")
 
 
 def _symbols(

@@ -107,6 +107,13 @@ class Layout:
     rung = _rung(self._filled("ladder", chosen))
     return self.folder("ladder", chosen) / rung
 
+  def rung_size(self, chosen: Mapping[str, str]) -> int | None:
+    """Returns how many documents a cell's rung has, if its flags say it."""
+    size = self.documents(chosen).name
+    if not self.study.flags("ladder", chosen) or not size[0].isdigit():
+      return None
+    return ladder.parse_size(size, _ANY)
+
   def collection(self, chosen: Mapping[str, str]) -> Path:
     """Returns the collection that a cell is trained and judged on."""
     if self.study.flags("resplit", chosen):

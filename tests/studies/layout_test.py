@@ -186,6 +186,7 @@ def test_documents_are_of_a_rung_and_judgements_of_another_split(on_rungs):
   assert f"--collection={split}" in on_rungs.training(cell, RUN)
   assert f"--collection={split}" in on_rungs.retrieving(cell)
   assert f"--collection={split}" in on_rungs.evaluating(cell)
+  assert on_rungs.rung_size(cell.chosen) == 1000
   assert on_rungs.states(cell.chosen) == on_rungs.workdir / "states" / "toy-1k"
 
 
@@ -193,6 +194,7 @@ def test_what_has_no_flags_of_a_rung_or_split_reads_what_is_before(on_rungs):
   shared = on_rungs.workdir / "shared"
   whole = chosen_on(on_rungs, documents="all", coverage="own").chosen
   assert on_rungs.collection(whole) == shared / "prepare" / "toy"
+  assert on_rungs.rung_size(whole) is None
   rung = chosen_on(on_rungs, documents="1k", coverage="own")
   assert on_rungs.collection(rung.chosen) == on_rungs.documents(rung.chosen)
   docids = on_rungs.shared(rung)[-1]
@@ -215,6 +217,7 @@ def test_a_published_rung_is_called_as_it_is(with_axis, tmp_path):
   study = with_axis("inputs", a=Choice(flags=flags))
   layout = Layout(study=study, workdir=tmp_path)
   assert layout.collection(study.cells()[0].chosen).name == "theirs"
+  assert layout.rung_size(study.cells()[0].chosen) is None
 
 
 def test_a_dual_encoder_has_no_docids(with_axis, tmp_path):
