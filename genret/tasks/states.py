@@ -211,15 +211,21 @@ def _encoded(
   width: int,
   max_length: int,
 ) -> np.ndarray:
-  """Computes the states of a block, inputs of about one length at a time."""
+  """Computes the states of a block, inputs of about one length at a time.
+
+  An input that stands in it several times is computed once.
+  """
   offsets = examples.offsets[first : last + 1]
   tokens = examples.tokens[offsets[0] : offsets[-1]]
   starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
+  same = _first_like_it(tokens, starts, lengths)
   padded = np.array([_rounded(length) for length in lengths.tolist()])
   padded = np.minimum(padded, max_length)
   running = []
   for length in np.unique(padded).tolist():
-    members = np.flatnonzero(padded == length)
+    members = np.flatnonzero(
+      (padded == length) & (same == np.arange(len(same)))
+    )
     for rows in _batches(members, max(1, _BATCH_TOKENS // length)):
       within = np.arange(length)
       used = within < lengths[rows, None]  # [B, L]
@@ -231,7 +237,28 @@ def _encoded(
   with np.errstate(over="ignore"):  # is found later
     for places, used, found in running:
       out[places] = np.asarray(found)[used]
+  for i in np.flatnonzero(same != np.arange(len(same))):
+    theirs, mine = starts[same[i]], starts[i]
+    out[mine : mine + lengths[i]] = out[theirs : theirs + lengths[i]]
   return out
+
+
+def _first_like_it(
+  tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+  """Returns for each input the first one that has the same tokens.
+
+  >>> tokens = np.array([7, 8, 7, 7, 8])
+  >>> _first_like_it(tokens, np.array([0, 2, 3]), np.array([2, 1, 2])).tolist()
+  [0, 1, 0]
+  """
+  seen: dict[bytes, int] = {}
+  spans = zip(starts.tolist(), lengths.tolist(), strict=True)
+  found = [
+    seen.setdefault(tokens[start : start + length].tobytes(), i)
+    for i, (start, length) in enumerate(spans)
+  ]
+  return np.array(found)
 
 
 def _batches(members: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -58,6 +58,22 @@ def test_states_are_those_of_each_input_alone(tmp_path):
     assert np.array_equal(mine, alone.astype(np.float16))
 
 
+def test_an_input_that_comes_again_is_computed_once(tmp_path):
+  once = examples(20, longest=40)
+  rows = [once[i % 20][:-1] for i in range(60)]  # without their ends
+  of = Examples.collect(list(enumerate(rows)), input_length=40)
+  encoded = []
+
+  def counted(tokens):
+    encoded.extend(row.tobytes() for row in tokens)
+    return encode(tokens)
+
+  found = computed(tmp_path / "states", of, counted)
+  assert len(set(encoded)) == 20
+  again = computed(tmp_path / "once", once)
+  assert np.array_equal(found.states, np.tile(again.states, (3, 1)))
+
+
 def test_few_shapes_are_computed(tmp_path):
   shapes = set()
 
