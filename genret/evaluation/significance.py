@@ -1,14 +1,11 @@
 """Is one system better than another? Tests and intervals paired by query."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from genret.core.errors import UserError
-
-# System -> measure -> query id -> value.
-PerQuery = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 # Sums of the same numbers in another order differ by rounding; such flips are
 # as extreme as the observed one, not less.
@@ -24,27 +21,6 @@ class Interval:
   low: float
   high: float
   confidence: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-  """One system against the baseline on one measure, over the same queries.
-
-  Attributes:
-    system: Name of the system compared.
-    baseline: Name of the system it is compared with.
-    measure: Name of the measure.
-    difference: Mean of system minus baseline, with its interval.
-    p_value: Of the two-sided paired randomisation test.
-    p_corrected: The same after Holm's correction over the whole family.
-  """
-
-  system: str
-  baseline: str
-  measure: str
-  difference: Interval
-  p_value: float
-  p_corrected: float
 
 
 def sign_flip_test(
@@ -195,61 +171,3 @@ def bootstrap_interval(
     high=float(bounds.high),
     confidence=confidence,
   )
-
-
-def compare(
-  per_query: PerQuery,
-  *,
-  baseline: str,
-  measures: Sequence[str],
-  flips: int = 10_000,
-  seed: int = 0,
-) -> list[Comparison]:
-  """Compare every system with the baseline on every measure.
-
-  Holm's family is all that is returned: systems times measures.
-
-  Args:
-    per_query: System to measure to query id to value
-      (`Evaluation.per_query`), for the same queries in each.
-    baseline: The system the others are compared with.
-    measures: Measures to compare on.
-    flips: Sign assignments to draw.
-    seed: Of the tests and the intervals.
-
-  Returns:
-    Comparisons, systems in the order given, measures within a system.
-  """
-  pairs = [(s, m) for s in per_query if s != baseline for m in measures]
-  differences = [
-    _differences(per_query, pair=(system, baseline), measure=measure)
-    for system, measure in pairs
-  ]
-  p_values = [sign_flip_test(d, flips=flips, seed=seed) for d in differences]
-  return [
-    Comparison(
-      system=system,
-      baseline=baseline,
-      measure=measure,
-      difference=bootstrap_interval(difference, seed=seed),
-      p_value=p_value,
-      p_corrected=corrected,
-    )
-    for (system, measure), difference, p_value, corrected in zip(
-      pairs, differences, p_values, holm(p_values), strict=True
-    )
-  ]
-
-
-def _differences(
-  per_query: PerQuery, *, pair: tuple[str, str], measure: str
-) -> np.ndarray:
-  system, baseline = pair
-  ours, theirs = per_query[system][measure], per_query[baseline][measure]
-  if ours.keys() != theirs.keys():
-    odd = next(iter(ours.keys() ^ theirs.keys()))
-    raise UserError(
-      f"{system} and {baseline} were evaluated on different queries"
-      f" ({odd!r} is in one only): compare them on the same qrels"
-    )
-  return np.array([ours[query] - theirs[query] for query in ours])

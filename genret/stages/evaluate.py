@@ -9,9 +9,9 @@ from genret.core import artifacts, runs
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError, DataError, UserError, suggest
 from genret.core.runs import Run
-from genret.evaluation import significance
+from genret.evaluation import articles, comparison
+from genret.evaluation.comparison import Comparison
 from genret.evaluation.measures import DEFAULT_MEASURES, Evaluation, evaluate
-from genret.evaluation.significance import Comparison
 
 STAGE = "evaluate"
 METRICS = "metrics.json"
@@ -203,19 +203,25 @@ def evaluate_runs(
   return Report(
     split=config.split,
     evaluations=evaluations,
-    comparisons=_compare(config, evaluations),
+    comparisons=_compare(config, evaluations, collection),
   )
 
 
 def _compare(
-  config: EvaluateConfig, evaluations: Mapping[str, Evaluation]
+  config: EvaluateConfig,
+  evaluations: Mapping[str, Evaluation],
+  collection: Collection,
 ) -> list[Comparison]:
   if config.baseline is None:
     return []
-  return significance.compare(
+  qrels = collection.qrels(config.split)
+  return comparison.compare(
     {system: found.per_query for system, found in evaluations.items()},
     baseline=config.baseline,
     measures=config.compare_on,
+    clusters=articles.of_collection(
+      collection, qrels, relevance=config.relevance
+    ),
     flips=config.flips,
     seed=config.seed,
   )

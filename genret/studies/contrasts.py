@@ -4,14 +4,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from genret.core.errors import ConfigError, UserError, suggest
-from genret.evaluation import crossed
-from genret.evaluation.significance import Interval, holm, sign_flip_test
+from genret.evaluation import comparison
+from genret.evaluation.comparison import Paired, Compared
 from genret.studies.grid import SEED, Study
 from genret.studies.rows import Row
 
-SIGNIFICANT = 0.05
-MARGIN = 0.02
-"""Differences below two points count as none, where that is shown."""
 BASELINE = "baseline"
 """In filters of contrasts, what names a baseline or another system."""
 
@@ -51,60 +48,18 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Contrast:
+class Contrast(Compared):
   """What a comparison of two rows came to.
 
   Attributes:
     pair: The rows.
     measure: By which.
-    difference: Of the means, a less b, over seeds and clusters of queries.
-    p: Of a paired randomisation test by cluster, of these models.
-    p_corrected: The same after Holm's correction over the family.
-    equivalence_p: Of two one-sided tests at the margin.
-    equivalence_p_corrected: The same after Holm's correction.
-    detectable: The least true difference seen with 80 % power.
     named_before: Whether it was asked before the run.
   """
 
   pair: Pair
   measure: str
-  difference: Interval
-  p: float
-  p_corrected: float
-  equivalence_p: float
-  equivalence_p_corrected: float
-  detectable: float
   named_before: bool
-
-  @property
-  def verdict(self) -> str:
-    """What may be said.
-
-    A difference is one where the test sees it in these models and the interval
-    in those of other seeds. Else both rows are as good where that was shown,
-    and else nothing was.
-    """
-    if self.p_corrected < SIGNIFICANT and self.difference.low > 0:
-      return "a > b"
-    if self.p_corrected < SIGNIFICANT and self.difference.high < 0:
-      return "a < b"
-    if self.equivalence_p_corrected < SIGNIFICANT:
-      return "equivalent"
-    return "no difference seen"
-
-  @property
-  def sign(self) -> str:
-    """The same between two names."""
-    signs = {"a > b": ">", "a < b": "<", "equivalent": "="}
-    return signs.get(self.verdict, "≈")
-
-  def __str__(self) -> str:
-    gap = self.difference
-    return (
-      f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], p"
-      f" {self.p_corrected:.3f}, equivalent p"
-      f" {self.equivalence_p_corrected:.3f}, sees {self.detectable:.3f}"
-    )
 
 
 def of_pairs(
@@ -117,24 +72,10 @@ def of_pairs(
     measure: By which.
     named_before: Whether they were asked before the run.
   """
-  found = [_sampled(pair, measure) for pair in pairs]
-  p_values = [p for _, p in found]
-  equivalent = [one.equivalence(MARGIN) for one, _ in found]
+  paired = [_paired(pair, measure) for pair in pairs]
   return [
-    Contrast(
-      pair=pair,
-      measure=measure,
-      difference=one.interval(),
-      p=p,
-      p_corrected=corrected,
-      equivalence_p=same,
-      equivalence_p_corrected=same_corrected,
-      detectable=one.detectable(),
-      named_before=named_before,
-    )
-    for pair, (one, p), corrected, same, same_corrected in zip(
-      pairs, found, holm(p_values), equivalent, holm(equivalent), strict=True
-    )
+    Contrast(pair=pair, measure=measure, named_before=named_before, **found)
+    for pair, found in zip(pairs, comparison.family(paired), strict=True)
   ]
 
 
@@ -224,15 +165,15 @@ def parsed(text: str) -> dict[str, str]:
   return dict(part.strip().partition("=")[::2] for part in text.split(","))
 
 
-def _sampled(pair: Pair, measure: str) -> tuple[crossed.Sampled, float]:
-  """Returns how the difference of a pair varies, and the p-value of it."""
+def _paired(pair: Pair, measure: str) -> Paired:
   if (why := pair.differs) is not None:
     raise UserError(f"{pair.name}: {why}")
   queries = pair.a.parts["all"]
-  ours, theirs = (row.of(measure, queries) for row in (pair.a, pair.b))
-  clusters = pair.a.clusters_of(queries)
-  p = sign_flip_test(ours.mean(0) - theirs.mean(0), clusters=clusters)
-  return crossed.difference(ours, theirs, clusters), p
+  return Paired(
+    ours=pair.a.of(measure, queries),
+    theirs=pair.b.of(measure, queries),
+    clusters=pair.a.clusters_of(queries),
+  )
 
 
 def _check(study: Study, where: str, text: str) -> None:

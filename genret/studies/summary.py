@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genret.core import artifacts
+from genret.evaluation import comparison
 from genret.studies import calibration, contrasts, growth, rows
 from genret.studies.cells import Worker
 from genret.studies.contrasts import Contrast
@@ -183,12 +184,12 @@ def _contrast(found: Contrast) -> dict[str, Any]:
     "difference": gap.mean,
     "low": gap.low,
     "high": gap.high,
-    "p": found.p,
+    "p": found.p_value,
     "p_corrected": found.p_corrected,
     "verdict": found.verdict,
     "equivalence_p": found.equivalence_p,
-    "equivalence_p_corrected": found.equivalence_p_corrected,
-    "margin": contrasts.MARGIN,
+    "equivalence_p_corrected": found.equivalence_corrected,
+    "margin": comparison.MARGIN,
     "detectable": found.detectable,
     "named_before": found.named_before,
   }

@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterator, Sequence
 
 from genret.core import artifacts
-from genret.studies import contrasts, findings, rows, summary
+from genret.evaluation import comparison
+from genret.studies import findings, rows, summary
 from genret.studies.cells import Worker
 from genret.studies.figures import SHOWN
 from genret.studies.findings import Findings
@@ -66,8 +67,8 @@ def markdown(worker: Worker, cells: Sequence[Cell], found: Findings) -> str:
       memorised=study.memorised,
       rising=RISING,
       plateau=", where a row orders nothing either" * study.plateau,
-      p=contrasts.SIGNIFICANT,
-      margin=contrasts.MARGIN,
+      p=comparison.SIGNIFICANT,
+      margin=comparison.MARGIN,
     )
     own = [f"* {name}: {text}." for name, text in study.notes.items()]
     parts += [notes, *(["\n".join(own)] if own else [])]

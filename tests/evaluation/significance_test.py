@@ -9,7 +9,6 @@ from scipy import stats
 from genret.core.errors import UserError
 from genret.evaluation.significance import (
   bootstrap_interval,
-  compare,
   holm,
   sign_flip_test,
 )
@@ -153,41 +152,6 @@ def test_interval_of_equal_values():
   assert (found.low, found.mean, found.high) == (0.25, 0.25, 0.25)
   with pytest.raises(UserError, match="needs values"):
     bootstrap_interval([])
-
-
-def test_compare_names_systems_and_corrects_over_all():
-  queries = [f"q{i}" for i in range(10)]
-  ones, zeros = dict.fromkeys(queries, 1.0), dict.fromkeys(queries, 0.0)
-  per_query = {
-    "ours": {"RR@10": ones, "R@1": zeros},
-    "bm25": {"RR@10": zeros, "R@1": zeros},
-    "other": {"RR@10": dict(list(zeros.items())[::-1]), "R@1": zeros},
-  }
-  found = compare(per_query, baseline="bm25", measures=["RR@10", "R@1"])
-  assert [(c.system, c.measure) for c in found] == [
-    ("ours", "RR@10"),
-    ("ours", "R@1"),
-    ("other", "RR@10"),
-    ("other", "R@1"),
-  ]
-  assert found[0].baseline == "bm25"
-  assert found[0].difference.mean == 1.0
-  assert found[0].p_value == 2 / 1024
-  assert found[0].p_corrected == 4 * 2 / 1024
-  assert [c.p_corrected for c in found[1:]] == [1.0, 1.0, 1.0]
-
-
-def test_compare_pairs_by_query_not_by_place():
-  a = {"m": {"q1": 1.0, "q2": 0.0}}
-  b = {"m": {"q2": 0.0, "q1": 1.0}}
-  (found,) = compare({"a": a, "b": b}, baseline="b", measures=["m"])
-  assert found.difference.low == found.difference.high == 0.0
-
-
-def test_compare_refuses_other_queries():
-  a, b = {"m": {"q1": 1.0}}, {"m": {"q2": 1.0}}
-  with pytest.raises(UserError, match="different queries"):
-    compare({"a": a, "b": b}, baseline="b", measures=["m"])
 
 
 def test_thousands_of_queries_are_no_overflow():

@@ -28,11 +28,11 @@ def judged(tmp_path):
     collection.write(
       folder,
       documents=[
-        Document(docno=f"d{i}", title="", text=f"text {i}") for i in range(4)
+        Document(docno=f"d{i}", title="", text=f"text {i}") for i in range(13)
       ],
       queries=[Query(query_id=q, text=q) for q in [*QUERIES, "train1"]],
       qrels={
-        "test": {q: {"d0": 1} for q in QUERIES},
+        "test": {q: {f"d{i}": 1} for i, q in enumerate(QUERIES)},
         "train": {"train1": {"d0": 1}},
       },
     )
@@ -50,8 +50,8 @@ def write(path, rankings):
 
 @pytest.fixture
 def run_files(tmp_path):
-  good = {q: ["d0", "d1"] for q in QUERIES}
-  poor = {q: ["d1", "d0"] for q in QUERIES[:8]}
+  good = {q: [f"d{i}", "d12"] for i, q in enumerate(QUERIES)}
+  poor = {q: ["d12", f"d{i}"] for i, q in enumerate(QUERIES[:8])}
   return {
     "poor": write(tmp_path / "poor.trec", poor),
     "good": write(tmp_path / "good.trec", good),

@@ -56,8 +56,8 @@ def test_a_difference_is_seen_on_both_sides():
   assert (found.verdict, found.sign) == ("a > b", ">")
   assert (turned.verdict, turned.sign) == ("a < b", "<")
   assert found.difference.mean == pytest.approx(0.125)
-  assert found.p == sign_flip_test(BETTER - BASE)
-  assert found.p_corrected == pytest.approx(2 * found.p)
+  assert found.p_value == sign_flip_test(BETTER - BASE)
+  assert found.p_corrected == pytest.approx(2 * found.p_value)
   assert found.equivalence_p > 0.9 and found.detectable > 0.05
   assert str(found).startswith("+0.125 [+0.0")
 
@@ -65,7 +65,7 @@ def test_a_difference_is_seen_on_both_sides():
 def test_what_is_the_same_is_equivalent():
   [found] = compared((row(BASE), row(BASE)))
   assert (found.verdict, found.sign) == ("equivalent", "=")
-  assert found.p == 1.0 and found.equivalence_p < 0.001
+  assert found.p_value == 1.0 and found.equivalence_p < 0.001
 
 
 def test_few_queries_show_nothing():
@@ -82,7 +82,7 @@ def test_seeds_that_disagree_leave_a_difference_in_doubt():
   ours = row(np.stack([BASE, BETTER, np.maximum(BETTER, rest)]))
   ours.per_query[2]["R@1"] = dict.fromkeys(QUERIES, 1.0)
   [found] = compared((ours, row(BASE)))
-  assert found.p < 0.001 and found.difference.low < 0
+  assert found.p_value < 0.001 and found.difference.low < 0
   assert found.verdict == "no difference seen"
 
 
@@ -93,7 +93,7 @@ def test_signs_flip_by_article():
     dataclasses.replace(one, clusters=clusters) for one in (ours, theirs)
   )
   [found] = compared((ours, theirs))
-  assert found.p == 0.5  # two articles
+  assert found.p_value == 0.5  # two articles
 
 
 def test_queries_are_paired_by_name():

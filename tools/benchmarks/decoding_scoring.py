@@ -9,7 +9,7 @@ from pathlib import Path
 import reporting
 
 from genret.core.collection import Collection
-from genret.evaluation import measures, significance
+from genret.evaluation import comparison, measures
 from genret.retrieval.generative import Retriever
 
 SCORINGS = ("raw", "renormalised")
@@ -43,9 +43,7 @@ def checks(workdir: Path | None, **_: object) -> list[reporting.Check]:
       ).per_query
       for scoring in SCORINGS
     }
-    [found] = significance.compare(
-      per_query, baseline="raw", measures=[MEASURE]
-    )
+    [found] = comparison.compare(per_query, baseline="raw", measures=[MEASURE])
     change = found.difference
     done.append(
       reporting.Check(
