@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from genret.core.errors import ConfigError, UserError, suggest
 from genret.evaluation import comparison
-from genret.evaluation.comparison import Paired, Compared
+from genret.evaluation.comparison import Compared, Paired
 from genret.studies.grid import SEED, Study
 from genret.studies.rows import Row
 

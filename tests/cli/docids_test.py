@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from genret.cli import main
+from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,9 @@ def vectors(collection, tmp_path_factory):
   return folder / "v"
 
 
-@pytest.mark.parametrize("scheme", sorted(FILES - {*OF_VECTORS, *CONTROLS}))
+@pytest.mark.parametrize(
+  "scheme", sorted(FILES - {*OF_VECTORS, *CONTROLS, "imported"})
+)
 def test_every_scheme_has_a_file(scheme, collection, tmp_path, capsys):
   files = ["--gin_file=runs/docids.gin", f"--gin_file=docids/{scheme}.gin"]
   assert docids(collection, tmp_path / "d", *files) == 0
@@ -55,6 +58,25 @@ def test_every_scheme_of_vectors_has_a_file(
   flat = scheme in ("semantic", "semantic_permuted")
   assert (table.level_starts is None) == flat
   assert "mean cosine of documents" in capsys.readouterr().out
+
+
+def test_docids_of_another_system_are_known_by_their_file(
+  collection, tmp_path, capsys
+):
+  files = ["--gin_file=runs/docids.gin", "--gin_file=docids/imported.gin"]
+  docnos = Collection.open(collection).docnos
+  theirs = tmp_path / "theirs.tsv"
+  theirs.write_text("".join(f"{d}\t{i} 7\n" for i, d in enumerate(docnos)))
+  given = [*files, f"--gin.DOCIDS_FILE={theirs}"]
+  assert docids(collection, tmp_path / "d", *given) == 0
+  assert DocidTable.load(tmp_path / "d").codes[5].tolist() == [7, 9]
+  again = [*files, f"--gin.DOCIDS_FILE={theirs.rename(tmp_path / 'b.tsv')}"]
+  assert docids(collection, tmp_path / "d", *again) == 0
+  (tmp_path / "b.tsv").write_text("")
+  assert docids(collection, tmp_path / "d", *again) == 2
+  assert "sha256" in capsys.readouterr().err
+  assert docids(collection, tmp_path / "e", *given) == 2
+  assert "no file of docids" in capsys.readouterr().err
 
 
 def test_the_policy_of_collisions_has_a_flag(collection, tmp_path, capsys):

@@ -30,6 +30,7 @@ COMMAND_OF = {
 # What required macros are set to, where 'x' will not do.
 PLACEHOLDERS = {
   "COLLECTIONS": "('x', 'y')",
+  "DOCIDS_FILE": repr(__file__),  # its content is read
   "RUNS": "{'mine': 'mine.trec'}",
 }
 SETS_OF_QUERIES = "{'mine': 'mine.tsv'}"

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from genret.core.errors import UserError
-from genret.evaluation.comparison import Paired, Compared, compare, family
+from genret.evaluation.comparison import Compared, Paired, compare, family
 from genret.evaluation.significance import Interval
 
 
