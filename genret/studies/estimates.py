@@ -48,7 +48,12 @@ def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
   if documents is None or symbols is None:
     return Estimate(parameters=None, calibration=None)
   model = dataclasses.replace(
-    config.model.plain, docid_vocab_size=symbols, docid_length=length
+    config.model.plain,
+    docid_vocab_size=symbols,
+    docid_length=length,
+    level_starts=None
+    if config.model.plain.pawa is None
+    else _level_starts(layout, cell, symbols=symbols, length=length),
   )
   counts = shapes.count_by_part(shapes.abstract(model)["params"])
   lengths = config.task_feature_lengths
@@ -85,6 +90,16 @@ def _symbols(
   if said is not None:
     return said, 4
   return (None if documents is None else documents + 2), 1
+
+
+def _level_starts(
+  layout: Layout, cell: Cell, *, symbols: int, length: int
+) -> tuple[int, ...] | None:
+  """Returns where the levels of 2D docids start, or would if they were even."""
+  folder = layout.folder("docids", cell.chosen)
+  if _stands(folder):
+    return DocidTable.load(folder).level_starts
+  return tuple(2 + level * (symbols - 2) // length for level in range(length))
 
 
 def _said(layout: Layout, cell: Cell, name: str) -> int | None:
