@@ -28,10 +28,14 @@ COMMAND = StageCommand(
   description="""\
 Measures run files against the judgements of a prepared collection, and writes
 metrics.json and table.txt. A query without results scores zero and is counted.
-With --baseline, a name of --runs, the other runs are tested against it.""",
+With --baseline, a name of --runs, the other runs are tested against it. Runs of
+other systems are run files as well; --judge adds figures by judgements of
+another judge, a language model say, with a threshold of its own.""",
   example="""\
   genret evaluate --collection=data/squad --out=results --baseline=bm25 \\
-    --runs=bm25=data/squad-baselines/bm25/run.trec,mine=mine.trec""",
+    --runs=bm25=data/squad-baselines/bm25/run.trec,mine=mine.trec
+  genret evaluate --collection=data/squad --out=judged --runs=mine.trec \\
+    --judge=llm=llm.qrels:2""",
   flags=(
     Flag(name="collection", help="a folder of genret prepare"),
     Flag(
@@ -43,6 +47,12 @@ With --baseline, a name of --runs, the other runs are tested against it.""",
     Flag(name="out", help="the folder of metrics.json and table.txt"),
     Flag(name="split", help="whose judgements: train, dev or test"),
     Flag(name="baseline", help="the run that others are tested against"),
+    Flag(
+      name="judge",
+      help="judgements of others, NAME=FILE:GRADE,NAME=FILE:GRADE, relevant"
+      " from GRADE on",
+      type=named_runs,
+    ),
     Flag(name="relevance", help="lowest grade that is relevant", type=int),
   ),
   report=lambda report, given: (

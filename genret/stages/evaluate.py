@@ -1,17 +1,19 @@
 """The evaluation stage: run files and qrels in, figures and a table out."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from genret.core import artifacts, runs
-from genret.core.collection import Collection
+from genret.core.collection import Collection, Qrels
 from genret.core.errors import ConfigError, DataError, UserError, suggest
 from genret.core.runs import Run
 from genret.evaluation import articles, comparison
-from genret.evaluation.comparison import Comparison
+from genret.evaluation import judges as judging
+from genret.evaluation.judges import Judge
 from genret.evaluation.measures import DEFAULT_MEASURES, Evaluation, evaluate
+from genret.stages.evaluate_report import Report
 
 STAGE = "evaluate"
 METRICS = "metrics.json"
@@ -58,87 +60,12 @@ class EvaluateConfig:
       )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Report:
-  """What an evaluation found.
-
-  Attributes:
-    split: Whose judgements.
-    evaluations: System to its figures, in the order given.
-    comparisons: With the baseline; empty without one.
-  """
-
-  split: str
-  evaluations: Mapping[str, Evaluation]
-  comparisons: Sequence[Comparison] = ()
-
-  def metrics(self) -> dict[str, dict[str, Any]]:
-    """Return what metrics.json holds: system to measures and counts."""
-    return {
-      system: {
-        **found.means,
-        "num_queries": found.num_queries,
-        "num_unanswered": found.num_unanswered,
-        "num_without_relevant": found.num_without_relevant,
-        "num_ignored": found.num_ignored,
-        "relevance": found.relevance,
-        "split": self.split,
-      }
-      for system, found in self.evaluations.items()
-    }
-
-  def table(self) -> str:
-    """Return the figures as a table for people, the best row marked."""
-    first = next(iter(self.evaluations.values()))
-    names = list(first.means)
-    best = max(e.means[names[0]] for e in self.evaluations.values())
-    rows = [["", *names, "unanswered"]]
-    for system, found in self.evaluations.items():
-      mark = "* " if found.means[names[0]] == best else "  "
-      figures = [f"{found.means[name]:.3f}" for name in names]
-      rows.append([mark + system, *figures, str(found.num_unanswered)])
-    lines = _aligned(rows)
-    lines.append(
-      f"{first.num_queries} queries of split {self.split!r}, relevant from"
-      f" grade {first.relevance} on; * best {names[0]}"
-    )
-    if first.num_without_relevant:
-      lines.append(
-        f"{first.num_without_relevant} queries have no relevant document and"
-        " score zero"
-      )
-    if self.comparisons:
-      lines += ["", *self._compared()]
-    return "\n".join(lines)
-
-  def _compared(self) -> list[str]:
-    rows = [["", "measure", "difference", "interval", "p", "p (Holm)"]]
-    for found in self.comparisons:
-      gap = found.difference
-      rows.append(
-        [
-          f"  {found.system}",
-          found.measure,
-          f"{gap.mean:+.3f}",
-          f"[{gap.low:+.3f}, {gap.high:+.3f}]",
-          _p(found.p_value),
-          _p(found.p_corrected),
-        ]
-      )
-    confidence = self.comparisons[0].difference.confidence
-    return [
-      f"against {self.comparisons[0].baseline}: paired sign-flip test,"
-      f" bootstrap interval ({confidence:.0%}), Holm's correction over"
-      f" {len(self.comparisons)} tests",
-      *_aligned(rows),
-    ]
-
-
 def run(
   config: EvaluateConfig,
   collection: Collection,
   run_files: Mapping[str, Path],
   *,
+  judges: Mapping[str, str] = types.MappingProxyType({}),
   out: Path,
   gin_text: str = "",
 ) -> Report:
@@ -148,6 +75,8 @@ def run(
     config: What is reported.
     collection: Whose queries the runs answer.
     run_files: System to its TREC run file, in the order of the table.
+    judges: Name of another judge to FILE:GRADE, its judgements and the lowest
+      grade that is relevant to it; every run is measured by these as well.
     out: The artifact's folder.
     gin_text: The configuration, for the provenance.
 
@@ -156,12 +85,13 @@ def run(
 
   Raises:
     ArtifactError: `out` holds the evaluation of other runs.
-    DataError: A run file is broken, or one of another collection.
-    UserError: An unknown measure, split or baseline.
+    DataError: A file is broken, or one of another collection.
+    UserError: An unknown measure, split, baseline or judge.
   """
-  recipe = _recipe(config, collection, run_files)
+  known = {name: Judge.parse(text) for name, text in judges.items()}
+  recipe = _recipe(config, collection, run_files, known)
   done = artifacts.existing(Path(out), recipe)
-  report = evaluate_runs(config, collection, run_files)
+  report = evaluate_runs(config, collection, run_files, judges=known)
   if done is None:
     with artifacts.building(Path(out), recipe, gin_text=gin_text) as folder:
       artifacts.write_json(folder / METRICS, report.metrics())
@@ -179,6 +109,8 @@ def evaluate_runs(
   config: EvaluateConfig,
   collection: Collection,
   run_files: Mapping[str, Path],
+  *,
+  judges: Mapping[str, Judge] = types.MappingProxyType({}),
 ) -> Report:
   """Evaluate runs without writing anything; arguments as for `run`."""
   if not run_files:
@@ -191,52 +123,88 @@ def evaluate_runs(
   qrels = collection.qrels(config.split)
   found = {system: runs.read_trec(path) for system, path in run_files.items()}
   _check_ids(collection, found, run_files)
-  evaluations = {
-    system: evaluate(
-      found[system],
-      qrels,
-      measures=config.measures,
-      relevance=config.relevance,
+  evaluations = _evaluations(found, qrels, config)
+  compared = {}
+  if config.baseline is not None:
+    clusters = articles.of_collection(
+      collection, qrels, relevance=config.relevance
     )
-    for system in run_files
-  }
+    compared["articles"] = len(set(clusters.values()))
+    compared["comparisons"] = comparison.compare(
+      {system: one.per_query for system, one in evaluations.items()},
+      baseline=config.baseline,
+      measures=config.compare_on,
+      clusters=clusters,
+      flips=config.flips,
+      seed=config.seed,
+    )
   return Report(
     split=config.split,
     evaluations=evaluations,
-    comparisons=_compare(config, evaluations, collection),
+    judged={
+      name: _evaluations(
+        found,
+        _judged(collection, qrels, judge),
+        dataclasses.replace(config, relevance=judge.relevance),
+      )
+      for name, judge in judges.items()
+    },
+    **compared,
   )
 
 
-def _compare(
-  config: EvaluateConfig,
-  evaluations: Mapping[str, Evaluation],
-  collection: Collection,
-) -> list[Comparison]:
-  if config.baseline is None:
-    return []
-  qrels = collection.qrels(config.split)
-  return comparison.compare(
-    {system: found.per_query for system, found in evaluations.items()},
-    baseline=config.baseline,
-    measures=config.compare_on,
-    clusters=articles.of_collection(
-      collection, qrels, relevance=config.relevance
-    ),
-    flips=config.flips,
-    seed=config.seed,
-  )
+def _evaluations(
+  found: Mapping[str, Run], qrels: Qrels, config: EvaluateConfig
+) -> dict[str, Evaluation]:
+  return {
+    system: evaluate(
+      run, qrels, measures=config.measures, relevance=config.relevance
+    )
+    for system, run in found.items()
+  }
+
+
+def _judged(collection: Collection, qrels: Qrels, judge: Judge) -> Qrels:
+  """Returns what a judge says of the queries of a split."""
+  given = judging.read(judge.path)
+  named = {docno: query for query, grades in given.items() for docno in grades}
+  rows = collection.docnos.find(list(named))
+  if odd := [d for d, row in zip(named, rows, strict=True) if row < 0]:
+    raise DataError(
+      f"document {odd[0]!r}, judged for query {named[odd[0]]!r}, is not in"
+      f" collection {collection.name!r}; are these judgements of another one?",
+      path=judge.path,
+    )
+  kept = {query: grades for query, grades in given.items() if query in qrels}
+  if not kept:
+    raise DataError(
+      f"none of the {len(given)} queries judged in it is among the"
+      f" {len(qrels)} of the split, such as {next(iter(qrels))!r}",
+      path=judge.path,
+    )
+  return kept
 
 
 def _recipe(
   config: EvaluateConfig,
   collection: Collection,
   run_files: Mapping[str, Path],
+  judges: Mapping[str, Judge],
 ) -> artifacts.Recipe:
   arguments = dataclasses.asdict(config)
   seed = arguments.pop("seed")
   inputs = {
     f"run {system}": _file_hash(path) for system, path in run_files.items()
   }
+  for name, judge in judges.items():
+    if not judge.path.is_file():
+      raise UserError(f"there is no file {judge.path} of judge {name!r}")
+    inputs[f"judge {name}"] = artifacts.file_hash(judge.path)
+  if judges:
+    thresholds = {name: judge.relevance for name, judge in judges.items()}
+    arguments["judges"] = thresholds
+  if config.baseline is not None:
+    arguments["tested_over"] = "articles"
   return artifacts.Recipe(
     stage=STAGE,
     arguments={**arguments, "systems": list(run_files)},
@@ -283,19 +251,3 @@ def _per_query_lines(report: Report) -> list[str]:
       values = [f"{found.per_query[name][query_id]:.9g}" for name in names]
       lines.append("\t".join([system, query_id, *values]) + "\n")
   return lines
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-  """Pad the cells of each column: the first to the left, others right."""
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  return [
-    "  ".join(
-      cell.ljust(width) if i == 0 else cell.rjust(width)
-      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    for row in rows
-  ]
-
-
-def _p(value: float) -> str:
-  return f"{value:.4f}" if value >= 1e-4 else "<.0001"

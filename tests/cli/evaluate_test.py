@@ -30,6 +30,19 @@ def test_runs_can_be_named(collection, run_file, tmp_path):
   assert list(json.loads((out / "metrics.json").read_text())) == ["a", "b"]
 
 
+def test_a_judge_is_a_flag(collection, run_file, tmp_path, capsys):
+  (tmp_path / "llm.qrels").write_text("q4 kite 1\nq5 owl 3\n")
+  given = [f"--collection={collection}", f"--runs={run_file}"]
+  given += [f"--judge=llm={tmp_path}/llm.qrels:2", f"--out={tmp_path}/out"]
+  assert main.main(["evaluate", *given]) == 0
+  metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+  assert metrics["mine"]["judges"]["llm"]["R@1"] == 0.5
+  assert "2 queries judged by llm" in capsys.readouterr().out
+  given[2] = f"--judge={tmp_path}/llm.qrels"
+  assert main.main(["evaluate", *given]) == 2
+  assert "expected FILE:GRADE" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["a=x,a=y", "a=", "x.trec,y/x.trec"])
 def test_unclear_names_are_refused(text, capsys):
   with pytest.raises(ValueError):

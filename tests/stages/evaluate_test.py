@@ -96,6 +96,75 @@ def test_comparison_with_a_baseline(judged, run_files, tmp_path):
   assert found[1]["p_corrected"] == 2 * found[1]["p_value"]
   assert "against good: paired sign-flip test" in report.table()
   assert "-1.000" in report.table() and "0.0010" in report.table()
+  assert "over 12 articles" in report.table()
+  assert 0 < found[0]["detectable"] < 1 and found[0]["equivalence_p"] > 0.9
+
+
+def test_queries_of_one_article_are_one_in_comparisons(tmp_path):
+  recipe = artifacts.Recipe(
+    stage="prepare", arguments={}, format_version=collection.FORMAT_VERSION
+  )
+  with artifacts.building(tmp_path / "toy", recipe) as folder:
+    collection.write(
+      folder,
+      documents=[
+        Document(docno=f"d{i}", title=f"t{i // 6}", text="") for i in range(12)
+      ],
+      queries=[Query(query_id=q, text=q) for q in QUERIES],
+      qrels={"test": {q: {f"d{i}": 1} for i, q in enumerate(QUERIES)}},
+    )
+  runs = {
+    "none": write(tmp_path / "none.trec", {"q0": ["d5"]}),
+    "all": write(
+      tmp_path / "all.trec", {q: [f"d{i}"] for i, q in enumerate(QUERIES)}
+    ),
+  }
+  report = evaluate.evaluate_runs(
+    EvaluateConfig(baseline="none"), Collection.open(tmp_path / "toy"), runs
+  )
+  assert report.articles == 2
+  assert report.comparisons[0].p_value == 0.5
+
+
+def test_judgements_of_others_have_a_threshold(judged, run_files, tmp_path):
+  path = tmp_path / "llm.qrels"
+  path.write_text("q0 0 d12 2\nq0 0 d0 1\nq1 0 d1 2\ntrain1 0 d0 2\n")
+  out = tmp_path / "out"
+  given = {"judges": {"llm": f"{path}:2"}, "out": out}
+  report = evaluate.run(EvaluateConfig(), judged, run_files, **given)
+  found = json.loads((out / "metrics.json").read_text())
+  assert found == report.metrics()
+  # Of q0 the other document is relevant, of q1 the same; others are not judged.
+  assert found["good"]["judges"]["llm"]["RR@10"] == 0.75
+  assert found["poor"]["judges"]["llm"]["RR@10"] == 0.75
+  assert found["good"]["judges"]["llm"]["num_queries"] == 2
+  assert found["good"]["RR@10"] == 1.0
+  assert "2 queries judged by llm, relevant from grade 2" in report.table()
+  manifest = (out / "manifest.json").read_text()
+  assert "judge llm" in manifest and str(tmp_path) not in manifest
+  with pytest.raises(ArtifactError, match="judges"):
+    given["judges"] = {"llm": f"{path}:1"}
+    evaluate.run(EvaluateConfig(), judged, run_files, **given)
+
+
+@pytest.mark.parametrize(
+  ("text", "judge", "message"),
+  [
+    ("q0 0 x9 2\n", "llm.qrels:2", "'x9', judged for query 'q0', is not in"),
+    ("z 0 d0 2\n", "llm.qrels:2", "none of the 1 queries judged in it"),
+    ("q0 d0\n", "llm.qrels:2", "llm.qrels:1: 2 columns"),
+    ("q0 0 d0 2\n", "other.qrels:2", "no file .*other.qrels of judge 'llm'"),
+    ("q0 0 d0 2\n", "llm.qrels", "expected FILE:GRADE"),
+  ],
+)
+def test_judgements_that_cannot_be(
+  judged, run_files, tmp_path, text, judge, message
+):
+  (tmp_path / "llm.qrels").write_text(text)
+  given = {"judges": {"llm": f"{tmp_path}/{judge}"}, "out": tmp_path / "out"}
+  with pytest.raises(UserError, match=message):
+    evaluate.run(EvaluateConfig(), judged, run_files, **given)
+  assert not (tmp_path / "out").exists()
 
 
 def test_values_by_query(judged, run_files, tmp_path):
