@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import gzip
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from genret.retrieval.model_folder import ModelSpec
 from genret.stages import evaluate, memorised
 from genret.studies import calibration
 from genret.studies.grid import Cell
-from genret.studies.layout import Layout
+from genret.studies.layout import Layout, Run
+from genret.tasks import synthetic
 
 PerQuery = Mapping[str, Mapping[str, float]]  # measure -> query -> value
 PARTS = (
@@ -26,6 +28,8 @@ PARTS = (
 """Which test queries: covered ones have an answer with a training query."""
 SHOWN = PARTS[:3]
 """Those that have tables for people."""
+QUERIES, NUM_QUERIES = "--gin.QUERIES", "--gin.NUM_QUERIES"
+"""Flags of training: synthetic queries, and at most how many of a document."""
 
 
 def of_cell(layout: Layout, cell: Cell) -> dict[str, Any]:
@@ -95,6 +99,29 @@ def _clusters(root: Path, identity: str, split: str) -> Mapping[str, int]:
   del identity  # one that was made anew is read anew
   found = Collection.open(root)
   return articles.of_collection(found, found.qrels(split))
+
+
+def synthetic_queries(layout: Layout, cell: Cell) -> float | None:
+  """Counts the synthetic queries of a document that a cell is trained on.
+
+  In the mean over all documents, as long as the file of queries is there; None
+  where it is not, or none is read.
+  """
+  run = Run(folder=Path("model"), steps=1, eval_period=1, seed=0)
+  flags = dict(flag.partition("=")[::2] for flag in layout.training(cell, run))
+  path = Path(flags.get(QUERIES, ""))
+  if QUERIES not in flags or not path.exists():
+    return None
+  count = _lines(synthetic.queries_file(path))
+  mean = count / collection(layout, cell).num_documents
+  most = flags.get(NUM_QUERIES, "None")
+  return min(mean, float(most)) if most.isdigit() else mean
+
+
+@functools.lru_cache(maxsize=64)
+def _lines(path: Path) -> int:
+  with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+    return sum(1 for _ in file)
 
 
 def means(found: PerQuery, wanted: Iterable[str]) -> dict[str, float]:

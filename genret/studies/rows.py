@@ -37,8 +37,8 @@ class Row:
     seeds: Of training; none for a baseline.
     runs: The run file of each seed, or of the baseline.
     documents: Of the collection.
-    synthetic_queries: Of a document, that it is trained on or expanded with;
-      None where it reads none, or nobody knows.
+    synthetic_queries: Of a document, that it is trained on; None where there
+      are none, or nobody knows.
   """
 
   chosen: Mapping[str, str]
@@ -177,6 +177,7 @@ def of_cells(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
       seeds=[cell.seed for cell in group],
       runs=[layout.cell(cell) / RUN for cell in group],
       documents=figures.collection(layout, group[0]).num_documents,
+      synthetic_queries=figures.synthetic_queries(layout, group[0]),
     )
     for group in groups.values()
   ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from genret.core import artifacts
 from genret.evaluation import comparison
-from genret.studies import calibration, contrasts, growth, rows
+from genret.studies import calibration, growth, published, rows
 from genret.studies.cells import Worker
 from genret.studies.contrasts import Contrast
 from genret.studies.findings import Findings
@@ -57,6 +57,7 @@ def of(
     "plateau": study.plateau,
     "rising": rows.RISING,
     "memorised": study.memorised,
+    "margin": comparison.MARGIN,
     "notes": dict(study.notes),
     "rows": [_row(worker, row) for row in findings.every],
     "contrasts": [
@@ -131,7 +132,7 @@ def _searched(study: Study) -> dict[str, Any]:
 def _row(worker: Worker, row: Row) -> dict[str, Any]:
   study, workdir = worker.layout.study, worker.layout.workdir
   folders = [run.parent for run in row.runs]
-  costs = _means([_read(folder / COSTS) for folder in folders])
+  costs = _means([_read(folder, COSTS) for folder in folders])
   return {
     "chosen": dict(row.chosen),
     "name": row.name,
@@ -155,7 +156,8 @@ def _row(worker: Worker, row: Row) -> dict[str, Any]:
     "was_killed": any(one["was_killed"] for one in row.results),
     "dev": [one["dev"] for one in row.results],
     "costs": costs,
-    "diagnostics": _means([_read(folder / DIAGNOSTICS) for folder in folders]),
+    "diagnostics": _means([_read(folder, DIAGNOSTICS) for folder in folders]),
+    "published": [] if row.name else published.expected(row.chosen),
   }
 
 
@@ -189,22 +191,19 @@ def _contrast(found: Contrast) -> dict[str, Any]:
     "verdict": found.verdict,
     "equivalence_p": found.equivalence_p,
     "equivalence_p_corrected": found.equivalence_corrected,
-    "margin": comparison.MARGIN,
     "detectable": found.detectable,
     "named_before": found.named_before,
   }
 
 
 def _named(row: Row) -> dict[str, str]:
-  """Returns the choices of a row, and which baseline it is."""
-  baseline = {contrasts.BASELINE: row.name} if row.name else {}
-  return {**row.chosen, **baseline}
+  """Returns the choices of a row, and the name of a baseline."""
+  return {**row.chosen, **({"name": row.name} if row.name else {})}
 
 
 def _slope(found: Slope) -> dict[str, Any]:
-  baseline = {contrasts.BASELINE: found.name} if found.name else {}
   return {
-    "of": {**found.of, **baseline},
+    "of": {**found.of, **({"name": found.name} if found.name else {})},
     "measure": found.measure,
     "slope_per_decade": found.a_decade.mean,
     "low": found.a_decade.low,
@@ -229,8 +228,12 @@ def _cpu_hours(found: Sequence[Row]) -> float:
   )
 
 
-def _read(path: Path) -> Any:
-  return calibration.read(path) if path.exists() else None
+def _read(folder: Path, name: str) -> Any:
+  """Reads a file of a cell, or of its model; None where there is none."""
+  for path in (folder / name, folder / "model" / name):
+    if path.exists():
+      return calibration.read(path)
+  return None
 
 
 def _means(found: Sequence[Any]) -> Any:

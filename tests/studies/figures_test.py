@@ -26,6 +26,35 @@ def test_figures_of_each_query_are_read(layout, finish, cell_of):
   assert figures.means(found, parts["uncovered"])["R@1"] == 1
 
 
+def test_queries_are_parted_by_training_queries(layout, prepared, cell_of):
+  parts = figures.queries(layout, cell_of())
+  assert parts["training queries: 0"] == parts["uncovered"]
+  assert parts["training queries: 1"] == parts["covered"]
+  assert parts["training queries: 8+"] == ()
+  assert figures.PARTS == tuple(parts)
+
+
+def test_queries_have_clusters(layout, prepared, cell_of):
+  found = figures.clusters(layout, cell_of())
+  assert found == {
+    f"test-{topic}": i
+    for i, topic in enumerate(["cat", "dog", "ship", "river"])
+  }
+
+
+def test_synthetic_queries_are_counted(
+  study, layout, prepared, cell_of, tmp_path
+):
+  d2q = study.axes["inputs"]["d2q"]
+  assert figures.synthetic_queries(layout, cell_of()) is None
+  d2q.values["queries"] = str(tmp_path / "q.tsv")
+  assert figures.synthetic_queries(layout, cell_of("d2q")) is None
+  (tmp_path / "q.tsv").write_text("cat\twho\n" * 10)
+  assert figures.synthetic_queries(layout, cell_of("d2q")) == 2.5
+  d2q.flags["train"] += ("--gin.NUM_QUERIES=2",)
+  assert figures.synthetic_queries(layout, cell_of("d2q")) == 2.0
+
+
 @pytest.mark.parametrize(
   ("values", "rise"),
   [
