@@ -28,7 +28,7 @@ Clusters = Sequence[Hashable] | np.ndarray
 
 _MOST = 64_000_000  # counts of resamples that are kept: bytes
 _FEWEST = 1_000  # resamples
-_CHUNK = 2_000_000  # counts multiplied at once: 16 MB as float64
+_CHUNK = 200_000  # counts multiplied at once; as float64 they stay in a cache
 _UPPER = 0.975  # where parts are stretched as they should be
 _EXPONENT = 1.25  # of the share of seeds; 94 to 96 % hold the truth with it
 _HALVINGS = 40
@@ -315,7 +315,10 @@ class Groups:
     drawn = _drawn(count, resamples, seed)
     rows = max(1, _CHUNK // count)
     found = np.concatenate(
-      [drawn[i : i + rows] @ both for i in range(0, resamples, rows)]
+      [
+        drawn[i : i + rows].astype(np.float64) @ both
+        for i in range(0, resamples, rows)
+      ]
     )  # [R, 2]
     return found[:, 0] / found[:, 1]
 

@@ -72,7 +72,7 @@ def test_seeds_that_differ_widen_the_interval():
   apart = same + np.array([[-1.0], [0.0], [1.0]])
   narrow, wide = (crossed.mean(v).interval() for v in (same, apart))
   assert narrow.mean == pytest.approx(wide.mean)
-  assert narrow == crossed.mean(queries).interval()
+  assert narrow.low == pytest.approx(crossed.mean(queries).interval().low)
   # Student's t of two degrees of freedom, 4.3 standard errors of 1/sqrt(3).
   assert wide.high - wide.mean == pytest.approx(4.303 / 3**0.5, rel=0.1)
 
