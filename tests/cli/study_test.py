@@ -146,6 +146,91 @@ def test_a_study_goes_on_where_it_was_killed(
   assert (cell / RESULT).stat().st_mtime_ns == before
 
 
+GROWING = """
+from __gin__ import dynamic_registration
+from genret.studies import grid
+include 'runs/study.gin'
+AXES = {{
+  'documents': {{'5': @rung/grid.Choice()}},
+  'coverage': {{'none': @none/grid.Choice(), 'half': @half/grid.Choice()}},
+  'docids': {{'atomic': @grid.Choice()}},
+  'inputs': {{'labelled': @labelled/grid.Choice()}},
+}}
+EXPOSURES = 40.0
+grid.Study:
+  span = 1
+  looks = 4
+  pairs = 2
+  contrasts = {{'coverage': ('coverage=half', 'coverage=none')}}
+rung/grid.Choice.flags = {{
+  'prepare': ('--source={birds}',),
+  'ladder': ('--rungs={{documents}}',),
+  'baselines': ('--gin.BAG_OF_SUBWORDS=None',),
+}}
+none/grid.Choice.flags = {{'resplit': ('--coverage=0.0',)}}
+half/grid.Choice.flags = {{
+  'resplit': ('--coverage=0.5', '--cover_with=sentences'),
+}}
+labelled/grid.Choice.flags = {{
+  'train': ('--gin_file={train}', '--gin_file=tasks/labelled.gin'),
+}}
+"""
+# Where a study is killed: when there is a file of this name for the first time.
+STAGES = {
+  "prepare": "logs/prepare-*.log",
+  "resplit": "logs/resplit-*.log",
+  "calibration": "calibrations/5-none-atomic-labelled/events*",
+  "training": "cells/5-none-atomic-labelled-0/model/checkpoints/*",
+  "search": "cells/5-none-atomic-labelled-0/trained.json",
+}
+OF_TIME = {"made", "machine", "cpu_hours", "cpu_minutes", "was_killed"}
+OF_TIME |= {"loop_cpu_minutes", "costs"}
+
+
+def timeless(value):
+  """Returns JSON without what depends on when and where it was made."""
+  if isinstance(value, dict):
+    return {k: timeless(v) for k, v in value.items() if k not in OF_TIME}
+  return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.slow
+def test_a_study_killed_in_five_stages_finds_what_one_run_finds(
+  birds, tmp_path, monkeypatch
+):
+  monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+  monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+  (tmp_path / "train.gin").write_text(TRAIN)
+  path = tmp_path / "study.gin"
+  path.write_text(GROWING.format(birds=birds, train=tmp_path / "train.gin"))
+
+  def command(workdir):
+    given = [f"--gin_file={path}", f"--workdir={workdir}"]
+    return [sys.executable, "-m", "genret.cli.main", "study", *given]
+
+  killed, whole = tmp_path / "killed", tmp_path / "whole"
+  for stage, files in STAGES.items():
+    assert not list(killed.glob(files)), stage
+    running = subprocess.Popen(command(killed), start_new_session=True)
+    while not list(killed.glob(files)):
+      assert running.poll() is None, stage
+      time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+  assert not list(killed.glob(f"cells/*/{RESULT}"))
+  for workdir in (killed, whole):
+    subprocess.run(command(workdir), check=True, capture_output=True)
+  found, expected = (
+    json.loads((workdir / "results.json").read_text())
+    for workdir in (killed, whole)
+  )
+  assert timeless(found) == timeless(expected)
+  assert [row["chosen"].get("coverage") for row in found["rows"]].count("half")
+  assert any(row.get("was_killed") for row in found["rows"])
+  for run in whole.glob("cells/*/run.trec"):
+    assert run.read_text() == (killed / run.relative_to(whole)).read_text()
+
+
 def test_the_example_in_the_docs_is_a_study(tmp_path, capsys):
   docs = Path(__file__).parents[2] / "docs" / "studies.md"
   example = docs.read_text().split("## Writing one")[1].split("```")[1]
