@@ -21,11 +21,11 @@ def slope(
 ) -> Sampled:
   """Fits the mean of a measure to log10 of the number of documents.
 
-  By least squares, a point for each rung. Two things make it uncertain. Other
-  queries would give another slope: clusters are resampled, on all rungs alike.
-  And rungs lie off the line, by their seeds, their documents and because it
-  need not be one: their variance around it, less what it owes to chance on the
-  queries, with R - 2 degrees of freedom.
+  By least squares, a point for each rung. Two things make it uncertain. Rungs
+  lie off the line, by their seeds, their documents and because it need not be
+  one: that is the error of a regression, with R - 2 degrees of freedom. And
+  other queries would tilt all of the line: clusters are resampled, on all rungs
+  alike, with what the regression has not seen of how they differ.
 
   Args:
     documents: Of each rung.
@@ -55,29 +55,23 @@ def slope(
   sums = np.stack([groups.sums(table).mean(0) for table in tables])  # [R, C]
   x = np.log10(np.asarray(documents, np.float64))
   x -= x.mean()
-  weights = x / (x**2).sum()
-  error = Error(
-    size=_off_the_line(x, sums, groups.sizes) / float((x**2).sum()) ** 0.5,
-    freedom=len(x) - 2,
+  weights = x / (x @ x)
+  off = _off_the_line(x)
+  means = sums.sum(1) / groups.sizes.sum()
+  around = float(means @ off @ means) / (len(x) - 2) / (x @ x)
+  error = Error(size=max(around, 0.0) ** 0.5, freedom=len(x) - 2)
+  own = sums - means[:, None] * groups.sizes
+  known = float(np.trace(off @ own @ own.T)) / (len(x) - 2) / (x @ x)
+  tilt = weights @ own
+  left = max(1 - known / (tilt @ tilt), 0.0) if tilt.any() else 0.0
+  return groups.sampled(
+    weights @ means * groups.sizes + left**0.5 * tilt,
+    [error],
+    resamples=resamples,
+    seed=seed,
   )
-  return groups.sampled(weights @ sums, [error], resamples=resamples, seed=seed)
 
 
-def _off_the_line(x: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> float:
-  """Returns how far rungs lie off their line, but for chance on queries.
-
-  Args:
-    x: Of each rung, centred [R].
-    sums: Of the values of each rung and cluster [R, C].
-    sizes: Queries of each cluster [C].
-  """
-  count = len(sizes)
-  fitted = np.full((len(x), len(x)), 1 / len(x)) + np.outer(x, x) / (x @ x)
-  off = np.eye(len(x)) - fitted
-  means = sums.sum(1) / sizes.sum()
-  variance = float(means @ off @ means) / (len(x) - 2)
-  if count > 1:
-    own = sums - means[:, None] * sizes
-    chance = own @ own.T * count / (count - 1) / sizes.sum() ** 2  # [R, R]
-    variance -= float(np.trace(off @ chance)) / (len(x) - 2)
-  return max(variance, 0.0) ** 0.5
+def _off_the_line(x: np.ndarray) -> np.ndarray:
+  """Returns the projection on what a line through centred x leaves [R, R]."""
+  return np.eye(len(x)) - 1 / len(x) - np.outer(x, x) / (x @ x)

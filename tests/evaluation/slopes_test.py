@@ -35,12 +35,15 @@ def test_clusters_are_resampled_on_all_rungs_alike():
   found = slope(RUNGS, list(line + hard)).interval()
   # Hard queries are as hard on every rung, so they add nothing.
   assert found.high - found.low < 1e-6
-  own = random.normal(size=(6, 100))
+  # Some queries suffer more than others from a larger corpus.
+  own = random.normal(size=100) * (np.log10(RUNGS)[:, None] - 3.5)
   noisy = list(np.repeat(line + own, 3, axis=1))
   labels = np.repeat(np.arange(100), 3)
   wide = slope(RUNGS, noisy, labels).interval()
   narrow = slope(RUNGS, noisy).interval()
-  assert wide.high - wide.low > 1.4 * (narrow.high - narrow.low)
+  assert wide.high - wide.low == pytest.approx(
+    3**0.5 * (narrow.high - narrow.low), rel=0.1
+  )
 
 
 @pytest.mark.parametrize("off", [0.0, 0.05, 0.2])
@@ -55,7 +58,7 @@ def test_95_of_100_slopes_hold_the_truth(off):
     values = values + off * random.normal(size=(6, 1))
     found = slope(RUNGS, list(values), labels, resamples=1000).interval()
     hold += found.low <= -0.1 <= found.high
-  assert 0.92 < hold / repetitions < 0.985
+  assert 0.925 < hold / repetitions < 0.98  # .95 and 2.5 standard errors
 
 
 def test_under_five_rungs_no_slope():
