@@ -1,11 +1,16 @@
-"""The report of a study: tables, claims and plots, from its results.json."""
+"""The report of a study: a page, a text, tables and plots of its results."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from genret.core import artifacts
 from genret.studies import (
+  page,
+  page_svg,
+  plots,
+  plots_published,
+  plots_rows,
   report_claims,
   report_csv,
   report_markdown,
@@ -13,9 +18,19 @@ from genret.studies import (
   report_tables,
 )
 from genret.studies import report_words as wording
-from genret.studies.report_blocks import Block, Items, Paragraph, Section
+from genret.studies.plots_panel import Kind
+from genret.studies.report_blocks import (
+  Block,
+  Gallery,
+  Heading,
+  Items,
+  Paragraph,
+  Picture,
+  Section,
+)
 from genret.studies.report_reader import Results
 
+PAGE = "report.html"
 MARKDOWN = "report.md"
 CSV = "cells.csv"
 MACHINE = (("cpu", ""), ("cores", " cores"), ("device", ""), ("system", ""))
@@ -26,7 +41,7 @@ class Report:
   """What was written.
 
   Attributes:
-    files: Of the report.
+    files: Of the report, plots last.
     left_out: Plots that have no data, each with the reason.
   """
 
@@ -47,40 +62,56 @@ def run(folder: Path) -> Report:
     UserError: The folder has no results, or such as cannot be read.
   """
   results = report_reader.read(folder)
-  found = list(sections(results))
+  kinds = plots.kinds(results)
+  drawn = _draw(results, kinds)
+  head, parts = list(_head(results)), list(sections(results, kinds))
   title = f"Study: {results.name}"
   written = {
-    MARKDOWN: report_markdown.markdown(title, found),
+    PAGE: page.page(title, parts, head=head, draw=_inliner(drawn)),
+    MARKDOWN: report_markdown.markdown(title, parts, head=head),
     CSV: report_csv.as_csv(results),
   }
   for name, text in written.items():
     artifacts.write_text(results.folder / name, text)
-  return Report(files=[results.folder / name for name in written])
+  files = [results.folder / name for name in written]
+  files += [path for paths in drawn.values() for path in paths.values()]
+  return Report(files=files, left_out=_left_out(kinds))
 
 
-def sections(results: Results) -> Iterator[Section]:
-  """Yields all sections of a report, in order."""
-  yield _head(results)
-  yield report_claims.claims(results)
+def sections(results: Results, kinds: Sequence[Kind]) -> Iterator[Section]:
+  """Yields all sections of a report, in order.
+
+  Args:
+    results: Of the study.
+    kinds: Its plots.
+  """
+  contrasts = kinds[0]
+  claims = report_claims.claims(results)
+  is_drawn = contrasts.panels and plots.available()
+  beside = [_gallery(results, contrasts)] if is_drawn else []
+  yield dataclasses.replace(claims, blocks=[*claims.blocks, *beside])
   yield report_claims.no_power(results)
-  yield _section("Results", "results", report_tables.quality(results))
+  published = plots_published.table(results)
+  tables = [*report_tables.quality(results), published]
+  yield _section("Results", "results", _known(tables))
+  yield _section("Plots", "plots", list(_plots(results, kinds)))
   yield _section("Training", "training", [report_tables.training(results)])
   found = [report_tables.costs(results), report_tables.diagnostics(results)]
-  if tables := [table for table in found if table is not None]:
+  if tables := _known(found):
     yield _section("Costs and search", "costs", tables)
   yield _section("Every cell", "cells", [report_tables.cells(results)])
   yield _notes(results)
 
 
-def _head(results: Results) -> Section:
-  """Returns what was run, on what, and for how long."""
+def _head(results: Results) -> Iterator[Block]:
+  """Yields what was run, on what, and for how long."""
   rows = results.settings
   cells = sum(row.num_cells for row in rows)
   machine = results.mapping_of("machine")
   hours = results.raw.get("cpu_hours")
   parts = [
     f"{len(rows)} settings in {cells} cells, beside"
-    f" {len(results.rows) - len(rows)} baselines",
+    f" {len(results.rows) - len(rows)} rows of baselines",
     "" if hours is None else f"{hours:,.1f} CPU-hours",
     ", ".join(
       f"{machine[key]}{unit}" for key, unit in MACHINE if machine.get(key)
@@ -88,7 +119,70 @@ def _head(results: Results) -> Section:
     f"results of {results.raw['made']}" if results.raw.get("made") else "",
   ]
   said = "; ".join(part for part in parts if part)
-  return _section("What was run", "run", [Paragraph(text=[f"{said}."])])
+  yield Paragraph(text=[f"{said}."], muted=True)
+
+
+def _plots(results: Results, kinds: Sequence[Kind]) -> Iterator[Block]:
+  """Yields all plots but the first, and the names of those without data."""
+  said = f"Hollow points are under-trained. {wording.MARKS}"
+  yield Paragraph(text=[said], muted=True)
+  for kind in kinds[1:] if plots.available() else ():
+    if kind.panels:
+      yield _gallery(results, kind)
+  if left := _left_out(kinds):
+    yield Heading(text="Plots without data", anchor="plots-left-out")
+    yield Items(items=[[f"{one}."] for one in left])
+
+
+def _gallery(results: Results, kind: Kind) -> Gallery:
+  return Gallery(
+    title=kind.title,
+    anchor=plots_rows.file_name("plots", kind.title),
+    caption=kind.caption,
+    pictures=[
+      Picture(
+        name=panel.name,
+        title=panel.title,
+        table=plots_rows.table(results, panel),
+        points=plots.points(panel),
+      )
+      for panel in kind.panels
+    ],
+  )
+
+
+def _left_out(kinds: Sequence[Kind]) -> list[str]:
+  if not plots.available():
+    return [f"All: matplotlib is not installed; {plots.INSTALL} brings it"]
+  return [f"{kind.title}: {kind.lack}" for kind in kinds if not kind.panels]
+
+
+def _draw(
+  results: Results, kinds: Sequence[Kind]
+) -> dict[str, Mapping[str, Path]]:
+  """Draws all plots; returns the files of each."""
+  if not plots.available():
+    return {}
+  folder = results.folder / page.PLOTS
+  return {
+    panel.name: plots.write(folder, panel)
+    for kind in kinds
+    for panel in kind.panels
+  }
+
+
+def _inliner(drawn: Mapping[str, Mapping[str, Path]]) -> page.Draw:
+  """Returns what puts plots into a page."""
+
+  def inline(picture: Picture) -> str:
+    return page_svg.inline(
+      drawn[picture.name]["svg"].read_text("utf-8"),
+      name=picture.name,
+      title=picture.title,
+      points=picture.points,
+    )
+
+  return inline
 
 
 def _notes(results: Results) -> Section:
@@ -100,12 +194,17 @@ def _notes(results: Results) -> Section:
     "A figure is the mean over seeds; after ± the standard deviation over"
     " seeds, in brackets the 95 % interval of a bootstrap over seeds and"
     " groups of queries.",
-    "A query is covered if one of its answers has a training query.",
+    "A query is covered, its documents are seen, if one of its answers has a"
+    " training query.",
     wording.MARKS.replace("too few", f"too few{enough}"),
     *(f"{name}: {text}" for name, text in notes.items()),
   ]
   items = Items(items=[[line] for line in lines])
   return _section("How to read this", "notes", [items])
+
+
+def _known(found: Sequence[Block | None]) -> list[Block]:
+  return [one for one in found if one is not None]
 
 
 def _section(title: str, anchor: str, blocks: Sequence[Block]) -> Section:

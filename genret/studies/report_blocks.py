@@ -4,7 +4,7 @@ The page and report.md say the same: both are renderings of these.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,19 @@ class Paragraph:
 
   text: Text
   muted: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heading:
+  """A title within a section.
+
+  Attributes:
+    text: Of it.
+    anchor: By which it is found.
+  """
+
+  text: str
+  anchor: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,13 +105,13 @@ class Table:
     title: What it shows.
     head: Names of its columns.
     lines: Of it.
-    numbers: The first column of numbers, which are laid to the right.
+    words: The columns that hold words and not numbers.
   """
 
   title: str
   head: Sequence[str]
   lines: Sequence[Line]
-  numbers: int = 1
+  words: Sequence[str] = ("row", "runs", "knows beforehand")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,14 +121,14 @@ class Picture:
   Attributes:
     name: Of its files, without the ending.
     title: What it shows.
-    caption: How to read it.
     table: Its figures.
+    points: Id of a point in the SVG -> what it shows.
   """
 
   name: str
   title: str
-  caption: str
   table: Table
+  points: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,13 +136,19 @@ class Gallery:
   """Plots beside each other.
 
   Attributes:
+    title: What they show.
+    anchor: By which they are found.
+    caption: How they are read.
     pictures: Of it.
   """
 
+  title: str
+  anchor: str
+  caption: str
   pictures: Sequence[Picture]
 
 
-Block = Paragraph | Items | Table | Gallery
+Block = Paragraph | Heading | Items | Table | Gallery
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,14 @@ from typing import Any
 
 from genret.studies import report_words as wording
 from genret.studies.report_blocks import (
+  Cell,
   Inline,
   Items,
+  Line,
   Link,
   Paragraph,
   Section,
+  Table,
   Text,
   joined,
 )
@@ -85,8 +88,8 @@ def claims(results: Results) -> Section:
         Paragraph(text=[lead]),
         Items(items=items, ordered=True, first=mine[0].number),
       ]
-  if slopes := [slope(results, one) for one in results.list_of("slopes")]:
-    blocks += [Paragraph(text=["Slopes:"]), Items(items=slopes)]
+  if results.list_of("slopes"):
+    blocks.append(slopes(results))
   blocks += [
     Paragraph(text=[f"No slope: {why}"], muted=True)
     for why in results.list_of("not_fitted")
@@ -129,17 +132,33 @@ def sentence(results: Results, contrast: Contrast) -> Text:
   return [*lead, *said, *_doubts(results, contrast)]
 
 
-def slope(results: Results, raw: Mapping[str, Any]) -> Text:
-  """Words how quality falls with the size of the corpus."""
-  axes = results.axes
-  of = wording.words(raw.get("of") or {}, results.axis_names)
-  per = raw.get("slope_per_decade") or 0.0
-  around = wording.interval(raw.get("low"), raw.get("high"))
-  along = f" along {axes.ladder}" if axes.ladder else ""
-  return [
-    f"{of}: {wording.signed(per)} {around} {raw.get('measure', '')} for ten"
-    f" times the documents, over {raw.get('rungs', '?')} rungs{along}."
-  ]
+def slopes(results: Results) -> Table:
+  """Returns how quality changes with the size of the corpus."""
+  varying = [a for a in results.axis_names if a in results.axes.varying]
+  lines = []
+  for raw in results.list_of("slopes"):
+    of = raw.get("of") or {}
+    name = wording.words(of, varying) or wording.words(of, results.axis_names)
+    slope = raw.get("slope_per_decade") or 0.0
+    lines.append(
+      Line(
+        cells=[
+          Cell(text=name),
+          Cell(text=wording.said(raw.get("measure"))),
+          Cell(
+            text=wording.signed(slope),
+            note=wording.interval(raw.get("low"), raw.get("high")),
+          ),
+          Cell(text=wording.said(raw.get("rungs"))),
+        ]
+      )
+    )
+  return Table(
+    title="Slopes: what ten times the documents change",
+    head=["row", "measure", "slope", "rungs"],
+    lines=lines,
+    words=("row", "measure"),
+  )
 
 
 def no_power(results: Results) -> Section:
@@ -148,26 +167,26 @@ def no_power(results: Results) -> Section:
   unseen = [c for c in unseen if c.verdict != EQUIVALENT]
   items: list[Text] = [
     [
-      f"Claim {one.number}: less than ",
-      f"{wording.share(one.raw['detectable'])} {one.raw.get('measure', '')}",
-      " between ",
+      f"differences under {wording.share(one.raw['detectable'])}",
+      f" {one.raw.get('measure', '')} between ",
       *joined([_side(results, one, 0), _side(results, one, 1)], " and "),
-      ".",
+      f" (claim {one.number}).",
     ]
     for one in unseen
     if one.raw.get("detectable") is not None
   ]
   for why, rows in (
-    ("under-trained, and take no part in tests", _under(results)),
-    ("not at a plateau", [r for r in results.settings if r.is_rising]),
+    ("under-trained: ", [r for r in results.settings if r.under_trained]),
+    ("not at a plateau: ", [r for r in results.settings if r.is_rising]),
   ):
     if rows:
       names = joined([_named(results, row) for row in rows], "; ")
-      items.append([f"{len(rows)} rows are {why}: ", *names, "."])
+      said = wording.several(len(rows), "row that is", "rows that are")
+      items.append([f"{said} {why}", *names, "."])
   items += [[line] for line in _missing(results)]
   blocks = (
     [
-      Paragraph(text=["What differences, rows and cells say nothing about:"]),
+      Paragraph(text=["Of this the study says nothing:"]),
       Items(items=items),
     ]
     if items
@@ -177,22 +196,19 @@ def no_power(results: Results) -> Section:
   return Section(title=title, anchor="no-power", blocks=blocks)
 
 
-def _under(results: Results) -> list[Row]:
-  return [row for row in results.settings if row.under_trained]
-
-
 def _missing(results: Results) -> Iterator[str]:
   """Yields lines on cells without figures."""
   missing = results.mapping_of("missing")
   for key, what in (("failed", "failed"), ("left_out", "was left out")):
     for name, why in missing.get(key) or ():
-      yield f"Cell {name} {what}: {why}"
+      yield f"cell {name}, which {what}: {why}"
   for key, what in (
-    ("other_settings", "were made with other settings"),
-    ("waiting", "have not run"),
+    ("other_settings", "made with other settings"),
+    ("waiting", "not run"),
   ):
     if names := missing.get(key):
-      yield f"{len(names)} cells {what}: {', '.join(names)}."
+      said = wording.several(len(names), "cell", "cells")
+      yield f"{said} {what}: {', '.join(names)}."
 
 
 def _lead(results: Results, contrast: Contrast) -> list[Inline]:

@@ -8,6 +8,7 @@ from genret.studies.report_blocks import (
   Block,
   Cell,
   Gallery,
+  Heading,
   Items,
   Line,
   Link,
@@ -24,14 +25,17 @@ _SIGNS = re.compile(r"[\\|*<`\[\]]")
 _SPACES = re.compile(r"\s+")
 
 
-def markdown(title: str, sections: Iterable[Section]) -> str:
+def markdown(
+  title: str, sections: Iterable[Section], *, head: Iterable[Block] = ()
+) -> str:
   """Returns the text of a report.
 
   Args:
     title: Of it.
     sections: Of it, in order.
+    head: What stands before the first.
   """
-  parts = [f"# {_plain(title)}"]
+  parts = [f"# {_plain(title)}", *map(block, head)]
   for section in sections:
     parts.append(f"## {_plain(section.title)}")
     parts += map(block, section.blocks)
@@ -50,6 +54,11 @@ def _(one: Paragraph) -> str:
 
 
 @block.register
+def _(one: Heading) -> str:
+  return f"### {_plain(one.text)}"
+
+
+@block.register
 def _(one: Items) -> str:
   starts = (
     (f"{number}." if one.ordered else "*")
@@ -63,7 +72,7 @@ def _(one: Items) -> str:
 
 @block.register
 def _(one: Table) -> str:
-  rules = ["---:" if i >= one.numbers else "---" for i in range(len(one.head))]
+  rules = ["---" if name in one.words else "---:" for name in one.head]
   head = [_plain(name) for name in one.head]
   lines = [head, rules, *(_cells(line) for line in one.lines)]
   laid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -72,7 +81,9 @@ def _(one: Table) -> str:
 
 @block.register
 def _(one: Gallery) -> str:
-  return "\n\n".join(map(_picture, one.pictures))
+  pictures = map(_picture, one.pictures)
+  title, caption = f"### {_plain(one.title)}", _plain(one.caption)
+  return "\n\n".join([title, caption, *pictures])
 
 
 def inline(text: Text) -> str:
@@ -88,8 +99,7 @@ def inline(text: Text) -> str:
 
 
 def _picture(one: Picture) -> str:
-  image = f"![{_plain(one.title)}]({PLOTS}/{one.name}.png)"
-  return f"{image}\n\n{_plain(one.title)}. {_plain(one.caption)}"
+  return f"![{_plain(one.title)}]({PLOTS}/{one.name}.png)"
 
 
 def _cells(line: Line) -> list[str]:

@@ -42,17 +42,17 @@ def quality(results: Results) -> list[Table]:
   for title, rows in beds(results):
     parts = _parts(rows)
     columns: list[Column] = [
-      ("", lambda row: Cell(text=wording.setting(row, results.axes))),
-      ("knows beforehand", _knows),
+      ("row", lambda row: Cell(text=wording.setting(row, results.axes))),
       *_measured(results, [("all", m) for m in results.measures]),
       *_measured(results, [(part, results.measure) for part in parts[1:]]),
       ("runs", lambda row: runs(results, row)),
+      ("knows beforehand", _knows),
     ]
     counts = ", ".join(f"{_queries(rows, part)} {part}" for part in parts)
     sizes = {row.number_of("documents") for row in rows} - {None}
     size = f"{wording.count(max(sizes))} documents, " if sizes else ""
     caption = f"{title}: {size}test queries: {counts}"
-    found.append(_table(caption, columns, rows, numbers=2))
+    found.append(_table(caption, columns, rows))
   return found
 
 
@@ -72,7 +72,6 @@ def training(results: Results) -> Table:
       ("dev rises", _rises),
     ],
     results.settings,
-    numbers=2,
   )
 
 
@@ -159,9 +158,10 @@ def cells(results: Results) -> Table:
           anchor="" if i else wording.row_anchor(row),
         )
       )
-  head = ["cell", "seed", *(_head(part, m) for part, m in shown), "run"]
   return Table(
-    title="Every cell and its run file", head=head, lines=lines, numbers=2
+    title="Every cell and its run file",
+    head=["row", "seed", *(_head(part, m) for part, m in shown), "runs"],
+    lines=lines,
   )
 
 
@@ -190,14 +190,11 @@ def _target(results: Results, row: Row) -> str:
   return f"#{wording.row_anchor(row)}"
 
 
-def _table(
-  title: str, columns: Sequence[Column], rows: Sequence[Row], numbers: int = 1
-) -> Table:
+def _table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
   return Table(
     title=title,
     head=[name for name, _ in columns],
     lines=[Line(cells=[cell(row) for _, cell in columns]) for row in rows],
-    numbers=numbers,
   )
 
 

@@ -7,6 +7,7 @@ from genret.studies.report_blocks import Link
 from genret.studies.report_reader import Axes, Figure, Results, Row
 
 UNKNOWN = "–"
+NARROW = "\u00a0"  # a space where no line breaks
 UNDER_TRAINED = "†"
 RISING = "‡"
 MARKS = (
@@ -35,9 +36,15 @@ def bed(chosen: Mapping[str, str], axes: Axes) -> str:
   return words(chosen, (axis for axis in axes.bed if axis in axes.varying))
 
 
-def setting(row: Row, axes: Axes) -> str:
-  """Names a row among those that search the same."""
-  own = (axes.docids, *axes.others)
+def setting(row: Row, axes: Axes, *, but: Iterable[str] = ()) -> str:
+  """Names a row among those that search the same.
+
+  Args:
+    row: Which.
+    axes: Of its study.
+    but: Axes that its name leaves out.
+  """
+  own = [a for a in (axes.docids, *axes.others) if a not in set(but)]
   if row.name:
     more = words(row.chosen, (a for a in own if a in axes.varying))
     return f"{row.name} ({more})" if more else row.name
@@ -83,12 +90,12 @@ def signed(value: float) -> str:
 def interval(low: float | None, high: float | None) -> str:
   """Writes an interval; "" where there is none.
 
-  >>> interval(-0.25, 0.5), interval(None, None)
-  ('[−0.250, 0.500]', '')
+  >>> interval(-0.25, 0.5).split(), interval(None, None)
+  (['[−0.250,', '0.500]'], '')
   """
   if low is None or high is None:
     return ""
-  return f"[{share(low)}, {share(high)}]"
+  return f"[{share(low)},{NARROW}{share(high)}]"
 
 
 def spread(figure: Figure) -> str:
@@ -135,6 +142,15 @@ def amount(value: float | None) -> str:
 def _three(value: float) -> str:
   """Writes a number below 1,000 to three digits."""
   return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def several(number: int, one: str, more: str) -> str:
+  """Counts things.
+
+  >>> several(1, "row is", "rows are"), several(2, "row is", "rows are")
+  ('1 row is', '2 rows are')
+  """
+  return f"{number:,} {one if number == 1 else more}"
 
 
 def run_link(results: Results, path: str, text: str) -> Link | str:

@@ -199,18 +199,29 @@ RESULTS = Path(__file__).parent / "data" / "results.json"
 """Of a study that never was: two rungs, two docids, two seeds, and BM25."""
 
 
-@pytest.fixture
-def study_results(tmp_path):
+@pytest.fixture(scope="session")
+def study_results(tmp_path_factory):
   """Returns what writes results, changed or not, with run files, and reads."""
   from genret.studies import report_reader
 
   def write(change=lambda raw: None):
+    folder = tmp_path_factory.mktemp("study")
     raw = json.loads(RESULTS.read_text())
     change(raw)
-    artifacts.write_json(tmp_path / report_reader.FILE, raw)
+    artifacts.write_json(folder / report_reader.FILE, raw)
     for row in raw["rows"]:
       for run in row.get("runs", ()):
-        artifacts.write_text(tmp_path / run, "q Q0 d 1 1.0 t\n")
-    return report_reader.read(tmp_path)
+        artifacts.write_text(folder / run, "q Q0 d 1 1.0 t\n")
+    return report_reader.read(folder)
 
   return write
+
+
+@pytest.fixture(scope="session")
+def made_report(study_results):
+  """The folder of a report with all plots, but for two without data."""
+  from genret.studies import report
+
+  results = study_results()
+  report.run(results.folder)
+  return results.folder

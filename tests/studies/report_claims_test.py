@@ -1,11 +1,12 @@
 import pytest
 
 from genret.studies import report_claims
-from genret.studies.report_blocks import Items, Link
+from genret.studies.report_blocks import Items, Link, Table
 
 
 def words(text):
-  return "".join(p.text if isinstance(p, Link) else p for p in text)
+  said = "".join(p.text if isinstance(p, Link) else p for p in text)
+  return said.replace("\u00a0", " ")
 
 
 @pytest.fixture
@@ -62,19 +63,16 @@ def test_claims_named_before_come_first(study_results):
 
 
 def test_slopes_are_of_ten_times_the_documents(study_results):
-  raw = {
-    "of": {"collection": "debian_pkg", "docids": "atomic"},
-    "measure": "RR@10",
-    "slope_per_decade": -0.1,
-    "low": -0.15,
-    "high": -0.05,
-    "rungs": 5,
-  }
-  found = words(report_claims.slope(study_results(), raw))
-  assert found == (
-    "debian_pkg, atomic: −0.100 [−0.150, −0.050] RR@10 for ten times the"
-    " documents, over 5 rungs along rung."
-  )
+  def change(raw):
+    of = {"collection": "debian_pkg", "docids": "atomic"}
+    slope = {"slope_per_decade": -0.1, "low": -0.15, "high": -0.05, "rungs": 5}
+    raw["slopes"] = [{"of": of, "measure": "RR@10", **slope}]
+
+  section = report_claims.claims(study_results(change))
+  (table,) = [b for b in section.blocks if isinstance(b, Table)]
+  name, measure, slope, rungs = table.lines[0].cells
+  assert (name.text, measure.text, rungs.text) == ("atomic", "RR@10", "5")
+  assert slope.text == "−0.100" and slope.note.startswith("[−0.150,")
 
 
 def test_what_could_not_be_seen(study_results):
@@ -84,11 +82,11 @@ def test_what_could_not_be_seen(study_results):
 
   section = report_claims.no_power(study_results(change))
   assert list(map(words, section.blocks[1].items)) == [
-    "Claim 4: less than 0.050 RR@10 between rung 1k† and rung 4k.",
-    "1 rows are under-trained, and take no part in tests: rung 1k, atomic.",
-    "1 rows are not at a plateau: rung 4k, semantic.",
-    "Cell c-1 failed: no disk",
-    "1 cells have not run: c-2.",
+    "differences under 0.050 RR@10 between rung 1k† and rung 4k (claim 4).",
+    "1 row that is under-trained: rung 1k, atomic.",
+    "1 row that is not at a plateau: rung 4k, semantic.",
+    "cell c-1, which failed: no disk",
+    "1 cell not run: c-2.",
   ]
 
 

@@ -4,6 +4,7 @@ from genret.studies import report_markdown
 from genret.studies.report_blocks import (
   Cell,
   Gallery,
+  Heading,
   Items,
   Line,
   Link,
@@ -32,6 +33,7 @@ TABLE = Table(
 def test_a_text_has_titles_and_blocks():
   blocks = [
     Paragraph(text=["see ", LINK, " *"]),
+    Heading(text="Two", anchor="two"),
     Items(items=[["a"], ["b"]]),
     Items(items=[["c"], ["d"]], ordered=True, first=3),
   ]
@@ -39,8 +41,8 @@ def test_a_text_has_titles_and_blocks():
     "Study", [Section(title="One", anchor="one", blocks=blocks)]
   )
   assert found == (
-    "# Study\n\n## One\n\nsee [0](<cells/a/run.trec>) \\*\n\n* a\n* b\n\n"
-    "3. c\n4. d\n"
+    "# Study\n\n## One\n\nsee [0](<cells/a/run.trec>) \\*\n\n### Two\n\n"
+    "* a\n* b\n\n3. c\n4. d\n"
   )
 
 
@@ -52,10 +54,14 @@ def test_cells_keep_to_their_columns():
   )
 
 
-def test_plots_are_pictures_with_captions():
-  picture = Picture(name="sizes", title="Sizes", caption="Look.", table=TABLE)
-  found = report_markdown.block(Gallery(pictures=[picture]))
-  assert found == "![Sizes](plots/sizes.png)\n\nSizes. Look."
+def test_plots_are_pictures():
+  picture = Picture(name="sizes", title="By [size]", table=TABLE)
+  gallery = Gallery(
+    title="Sizes", anchor="sizes", caption="Look.", pictures=[picture] * 2
+  )
+  one = "![By \\[size\\]](plots/sizes.png)"
+  found = report_markdown.block(gallery)
+  assert found == f"### Sizes\n\nLook.\n\n{one}\n\n{one}"
 
 
 def test_other_things_are_no_blocks():

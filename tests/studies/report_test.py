@@ -1,34 +1,55 @@
 import pytest
 
 from genret.core.errors import UserError
-from genret.studies import report
+from genret.studies import plots, report
+
+
+def few_plots(raw):
+  """Leaves what draws two plots."""
+  for row in raw["rows"]:
+    row["figures"] = {"all": row["figures"]["all"]}
+    row.update(dev=[], diagnostics=None, flops=None, parameters=None)
+    row.pop("published", None)
 
 
 def test_the_same_results_make_the_same_bytes(study_results):
-  results = study_results()
-  before = {}
-  for _ in range(2):
-    made = report.run(results.folder)
-    found = {path: path.read_bytes() for path in made.files}
-    assert not before or before == found
-    before = found
-  names = {path.name for path in before}
-  assert names >= {"report.md", "cells.csv"}
+  results = study_results(few_plots)
+  first, second = (
+    {path: path.read_bytes() for path in report.run(results.folder).files}
+    for _ in range(2)
+  )
+  assert first == second
+  assert {path.name for path in first} == {
+    *("report.html", "report.md", "cells.csv"),
+    *("contrasts.png", "contrasts.svg"),
+    *("quality-by-documents.png", "quality-by-documents.svg"),
+  }
 
 
-def test_a_text_says_what_was_run_found_and_not_seen(study_results):
-  results = study_results()
-  report.run(results.folder)
+def test_plots_without_data_are_named(study_results):
+  results = study_results(few_plots)
+  found = report.run(results.folder)
+  assert len(found.left_out) == len(plots.kinds(results)) - 2
   text = (results.folder / report.MARKDOWN).read_text()
-  assert text.startswith("# Study: small\n\n## What was run\n\n4 settings in 8")
+  assert "* Training curves: no row looked at dev more than once." in text
+
+
+def test_a_text_says_what_was_run_found_and_not_seen(made_report):
+  text = (made_report / report.MARKDOWN).read_text()
+  assert text.startswith("# Study: small\n\n4 settings in 8 cells")
   assert "41.2 CPU-hours; AMD EPYC 7B13, 2 cores, cpu, Linux 6.1; " in text
   titles = [line[3:] for line in text.splitlines() if line.startswith("## ")]
-  assert titles[:4] == [
-    "What was run",
-    "What was found",
-    "What it had no power to see",
-    "Results",
+  assert titles == [
+    *("What was found", "What it had no power to see", "Results", "Plots"),
+    *("Training", "Costs and search", "Every cell", "How to read this"),
   ]
+
+
+def test_the_text_leads_to_plots_that_are_there(made_report):
+  text = (made_report / report.MARKDOWN).read_text()
+  shown = {part.split(")")[0] for part in text.split("](plots/")[1:]}
+  written = {path.name for path in (made_report / "plots").glob("*.png")}
+  assert shown == written and len(written) == 13
 
 
 def test_a_study_without_a_finished_cell_has_a_report(study_results):
@@ -38,6 +59,18 @@ def test_a_study_without_a_finished_cell_has_a_report(study_results):
   report.run(results.folder)
   text = (results.folder / report.MARKDOWN).read_text()
   assert "No contrast was tested." in text
+
+
+def test_without_matplotlib_there_are_no_plots(study_results, monkeypatch):
+  monkeypatch.setattr(plots, "available", lambda: False)
+  results = study_results()
+  found = report.run(results.folder)
+  assert found.left_out == [
+    "All: matplotlib is not installed; pip install 'genret[plot]' brings it"
+  ]
+  assert not (results.folder / "plots").exists()
+  text = (results.folder / report.MARKDOWN).read_text()
+  assert "* All: matplotlib is not installed" in text
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
