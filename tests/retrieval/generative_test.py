@@ -17,6 +17,7 @@ from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.exhaustive import exhaustive
 from genret.decoding.trie import Trie
 from genret.embeddings.bert import BertConfig
+from genret.evaluation.measures import evaluate
 from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5, T5Config
 from genret.retrieval import model_folder
@@ -94,6 +95,26 @@ def test_k_documents_come_back_or_all_there_are(retriever, found):
 
 def test_beams_are_as_many_as_documents_wanted(retriever, found):
   assert retriever.search(QUERIES, k=BEAMS) == found
+
+
+def test_measures_judge_documents_where_docids_are_shared(found):
+  shared = [f"d{i}" for i in SHARED]
+  for hits in found:
+    names = docnos(hits)
+    places = sorted(names.index(docno) for docno in shared)
+    assert places == list(range(places[0], places[0] + len(SHARED)))
+    for docno in shared:
+      # One of five: its own place counts, not the first of its docid.
+      one = evaluate({"q": hits}, {"q": {docno: 1}}, measures=["RR", "R@1"])
+      assert one.means["RR"] == 1 / (1 + names.index(docno))
+      assert one.means["R@1"] == (names[0] == docno)
+    cut = places[0] + 2
+    both = {"q": dict.fromkeys(shared, 1)}
+    some = evaluate({"q": hits}, both, measures=[f"R@{cut}", "nDCG@12"])
+    assert some.means[f"R@{cut}"] == pytest.approx(2 / 5)
+    gains = sum(1 / np.log2(2 + place) for place in places)
+    best = sum(1 / np.log2(2 + place) for place in range(5))
+    assert some.means["nDCG@12"] == pytest.approx(gains / best)
 
 
 def test_a_search_equals_scoring_every_docid(retriever, found, docid_table):
