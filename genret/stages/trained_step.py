@@ -75,8 +75,7 @@ class TrainedStep:
 
     A consistency loss reads a batch twice.
     """
-    passes = 2 if self.step.loss.consistency else 1
-    return passes * formula(
+    return formula(
       self.step.config,
       rows=self.step.batch_size,
       lengths={
@@ -84,6 +83,7 @@ class TrainedStep:
         "targets": self.step.target_length,
       },
       cached_states=self.cached_states,
+      passes=2 if self.step.loss.consistency else 1,
     )
 
   def _program(self) -> tuple[Any, ...]:
@@ -111,6 +111,7 @@ def formula(
   rows: int,
   lengths: Mapping[str, int],
   cached_states: bool,
+  passes: int = 1,
 ) -> int:
   """Returns the operations of a step by `flops_formula.step`.
 
@@ -119,8 +120,9 @@ def formula(
     rows: Of a batch.
     lengths: Of a row, `inputs` and `targets`.
     cached_states: Whether states of a frozen encoder are read from disk.
+    passes: Times that a batch is read.
   """
-  return flops_formula.step(
+  return passes * flops_formula.step(
     flops_formula.multiplied(config),
     rows=rows,
     input_length=lengths["inputs"],

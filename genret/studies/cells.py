@@ -12,9 +12,9 @@ from genret.core import artifacts
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
 from genret.retrieval.model_folder import CHECKPOINTS
-from genret.studies import calibration, figures
+from genret.studies import calibration, costs, figures
 from genret.studies.calibration import ENTRIES, LOOKS_EVERY, Calibration, Cost
-from genret.studies.commands import Commands, held
+from genret.studies.commands import Commands, FailedError, held
 from genret.studies.grid import Cell
 from genret.studies.layout import Layout, Run, Task
 from genret.studies.pipeline import STATES, placeholders
@@ -108,6 +108,7 @@ class Worker:
       self.commands.say(f"{cell.name}: {steps:,} steps")
       trained = self._train(cell, steps, core)
       searching = self._search(cell, core)
+      self._account(cell, core)
       result = {
         **figures.of_cell(self.layout, cell),
         "steps": steps,
@@ -124,6 +125,18 @@ class Worker:
       f"{name} {value:.3f}" for name, value in result["figures"]["all"].items()
     )
     self.commands.say(f"{cell.name}: done, {shown}")
+
+  def _account(self, cell: Cell, core: int) -> None:
+    """Counts and times the model, and says why it errs.
+
+    Figures stand without these: what fails is logged.
+    """
+    for arguments in costs.commands(self.layout, cell):
+      try:
+        log = self.layout.log(cell.name)
+        self.commands.run(arguments, log=log, core=core)
+      except FailedError as error:
+        self.commands.say(f"{cell.name}: {error}")
 
   def is_done(self, cell: Cell) -> bool:
     """Says whether a cell has its figures, of these settings."""

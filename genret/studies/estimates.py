@@ -6,6 +6,7 @@ from pathlib import Path
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
 from genret.models import shapes
+from genret.stages import trained_step
 from genret.stages.train import TrainConfig
 from genret.studies.calibration import Calibration, Cost
 from genret.studies.grid import Cell
@@ -22,21 +23,22 @@ class Estimate:
 
   Attributes:
     parameters: Of its model; None where the docids are not known yet.
+    step_flops: Operations of a step, by formula; likewise.
     calibration: Guessed from operations; None where the collection is not
       known yet.
   """
 
-  parameters: int | None
-  calibration: Calibration | None
+  parameters: int | None = None
+  step_flops: int | None = None
+  calibration: Calibration | None = None
 
 
 def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
   """Guesses the size of a cell's model, and what its steps take.
 
-  Of 6 operations for each parameter and token that it meets in training (2
-  in one direction, 4 in the other), those of parameters that are not looked
-  up; of a frozen encoder whose states are kept, none. Rows are packed with
-  examples of a quarter of the length that queries may have.
+  Operations are those of `trained_step.formula`: 6 a parameter and token.
+  Rows are packed with examples of a quarter of the length that queries may
+  have.
 
   Args:
     layout: Of the study.
@@ -46,7 +48,7 @@ def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
   documents = num_documents(layout, cell)
   symbols, length = _symbols(layout, cell, documents)
   if documents is None or symbols is None:
-    return Estimate(parameters=None, calibration=None)
+    return Estimate()
   model = dataclasses.replace(
     config.model.plain,
     docid_vocab_size=symbols,
@@ -56,14 +58,17 @@ def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
     else _level_starts(layout, cell, symbols=symbols, length=length),
   )
   counts = shapes.count_by_part(shapes.abstract(model)["params"])
-  lengths = config.task_feature_lengths
-  encoder = 0 if config.cache_states else counts["encoder"]
-  read = encoder * lengths["inputs"]
-  written = (counts["decoder"] + counts["head"]) * lengths["targets"]
-  step = 6 * config.batch_size * (read + written) / FLOPS
-  cost = Cost(start=START, step=step, first_look=LOOK, look=LOOK)
+  flops = trained_step.formula(
+    model,
+    rows=config.batch_size,
+    lengths=config.task_feature_lengths,
+    cached_states=config.cache_states,
+    passes=2 if config.loss.consistency else 1,
+  )
+  cost = Cost(start=START, step=flops / FLOPS, first_look=LOOK, look=LOOK)
   return Estimate(
     parameters=sum(counts.values()),
+    step_flops=flops,
     calibration=Calibration(
       cost=cost, examples_a_step=_examples(config, length), documents=documents
     ),

@@ -113,6 +113,10 @@ class Study:
     contrasts: Name -> two filters; rows of one are tested against the other's.
     systems: Another system's name -> filter -> its run file.
     name: For the report.
+    timed: Queries whose latency is measured of each cell, with what else
+      `genret costs` counts; 0 for none of it.
+    diagnosed: Queries that `genret diagnose` searches exhaustively in each
+      cell; 0 for no diagnosis.
   """
 
   axes: Mapping[str, Mapping[str, Choice]]
@@ -132,6 +136,8 @@ class Study:
   contrasts: Mapping[str, Sequence] = dataclasses.field(default_factory=dict)
   systems: Mapping[str, Mapping] = dataclasses.field(default_factory=dict)
   name: str = ""
+  timed: int = 64
+  diagnosed: int = 32
 
   def __post_init__(self):
     for axis, choices in self.axes.items():

@@ -4,12 +4,15 @@ import dataclasses
 from collections.abc import Sequence
 
 from genret.stages.train import TrainConfig
-from genret.studies import calibration, estimates
+from genret.studies import calibration, costs, estimates
 from genret.studies.calibration import Calibration
 from genret.studies.cells import Worker
 from genret.studies.grid import Cell
 
-HEAD = ("cell", "documents", "parameters", "steps", "exposures", "hours", "")
+HEAD = (
+  *("cell", "documents", "parameters", "steps", "exposures"),
+  *("FLOPs", "hours", ""),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,7 @@ class Line:
     parameters: Of its model, if known.
     steps: Of its training, if known.
     exposures: Examples of a document that it reads.
+    flops: Of all of its training.
     hours: CPU-hours that it takes, or has taken; None if unknown.
     left: Whether it still takes them.
     guessed: Whether steps and hours are guesses, from no calibration.
@@ -33,6 +37,7 @@ class Line:
   parameters: int | None
   steps: int | None
   exposures: float | None
+  flops: float | None
   hours: float | None
   left: bool
   guessed: bool
@@ -51,6 +56,7 @@ class Line:
       number(self.parameters, ","),
       number(self.steps, ",", about),
       number(self.exposures, ".0f"),
+      number(self.flops, ".1e", about if self.left else ""),
       number(self.hours, ".2f", about),
       self.state,
     )
@@ -99,7 +105,7 @@ def line(worker: Worker, cell: Cell) -> Line:
     return _unknown(cell, left=False, state=f"left out: {missing}")
   known = worker.calibrated(cell)
   config = worker.reader.training(cell).values.get("config")
-  found = estimates.Estimate(parameters=None, calibration=None)
+  found = estimates.Estimate()
   if isinstance(config, TrainConfig):
     found = estimates.estimate(worker.layout, cell, config)
   looks = worker.layout.study.looks
@@ -116,6 +122,7 @@ def line(worker: Worker, cell: Cell) -> Line:
     parameters=found.parameters,
     steps=steps,
     exposures=_exposures(cell, taken, steps),
+    flops=found.step_flops and found.step_flops * steps,
     hours=taken.cost.minutes(steps, looks=looks) / 60,
     left=True,
     guessed=known is None,
@@ -136,6 +143,7 @@ def _done(worker: Worker, cell: Cell) -> Line:
     parameters=found["parameters"],
     steps=found["steps"],
     exposures=found["exposures"],
+    flops=costs.training_flops(worker.layout.cell(cell)),
     hours=found["cpu_minutes"] / 60,
     left=False,
     guessed=False,
@@ -150,6 +158,7 @@ def _unknown(cell: Cell, *, left: bool, state: str) -> Line:
     parameters=None,
     steps=None,
     exposures=cell.exposures if cell.minutes is None else None,
+    flops=None,
     hours=None,
     left=left,
     guessed=False,

@@ -41,11 +41,11 @@ def test_cells_are_listed_with_their_state(study, worker, finish, cell_of):
   artifacts.write_text(worker.layout.failure(cell_of("d2q")), "no disk\n")
   text, found = lines_of(worker, [cell_of(), waits, cell_of("d2q")])
   assert found[cell_of().name] == (
-    "4 1,234 100 100 0.15 done, RR@10 0.750".split()
+    "4 1,234 100 100 ? 0.15 done, RR@10 0.750".split()
   )
   # 100 exposures of 4 documents, 4 examples a step; 20 + 35 + 5 + 50 seconds.
-  assert found[waits.name] == "4 ? 100 100 0.03 waits".split()
-  assert found[cell_of("d2q").name] == "? ? ? 50 ? failed: no disk".split()
+  assert found[waits.name] == "4 ? 100 100 ? 0.03 waits".split()
+  assert found[cell_of("d2q").name] == "? ? ? 50 ? ? failed: no disk".split()
   assert (
     "3 cells, 2 to run, 0.0 CPU-hours and those of 1 that are not known yet"
     in text
@@ -60,10 +60,13 @@ def test_guesses_are_marked(layout, worker, cell_of):
     layout=layout, reader=Reader(layout, read), commands=worker.commands
   )
   text, found = lines_of(guessing, [cell_of()])
-  documents, parameters, steps, exposures, hours, state = found[cell_of().name]
+  documents, parameters, steps, exposures, flops, hours, state = found[
+    cell_of().name
+  ]
   assert (documents, exposures, state) == ("4", "100", "waits")
   assert int(parameters.replace(",", "")) > 32128 * 8
   assert steps.startswith("~") and hours.startswith("~")
+  assert flops.startswith("~") and float(flops[1:]) > 1e6
   assert "~ from the number of operations" in text
 
 

@@ -1,0 +1,70 @@
+"""What cells cost and why they err: the commands that say so, and their files.
+
+Both run while a cell's checkpoints are still there, on the core that trained
+it; what they find stands beside its run, and comes into the report.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from genret.stages.costs import FILE as COSTS
+from genret.stages.diagnose import FILE as DIAGNOSTICS
+from genret.studies import calibration
+from genret.studies.grid import Cell
+from genret.studies.layout import Layout
+
+TRAINED_ALONE = ("--devices=1",)  # each command of a study has one core
+
+
+def commands(layout: Layout, cell: Cell) -> list[list[str]]:
+  """Returns the arguments of genret that measure a trained cell.
+
+  None of a cell whose study asks for no such figures, or that writes no
+  docids.
+
+  Args:
+    layout: Of the study.
+    cell: Which.
+  """
+  study = layout.study
+  found: list[list[str]] = []
+  if study.trainer(cell.chosen) != "train":
+    return found
+  shared = [
+    f"--model_dir={layout.model(cell)}",
+    f"--collection={layout.collection(cell.chosen)}",
+    f"--split={study.split}",
+  ]
+  if study.timed:
+    out = f"--out={layout.cell(cell) / COSTS}"
+    own = [f"--queries={study.timed}", *TRAINED_ALONE]
+    found.append(["costs", *shared, out, *own])
+  if study.diagnosed:
+    out = f"--out={layout.cell(cell) / DIAGNOSTICS}"
+    own = [f"--exhaustive_queries={study.diagnosed}"]
+    own += [f"--measures={','.join(study.measures)}"]
+    found.append(["diagnose", *shared, out, *own])
+  return found
+
+
+def read(folder: Path) -> dict[str, Any]:
+  """Returns what was found of a cell: `costs` and `diagnostics`, or None.
+
+  Args:
+    folder: Of the cell.
+  """
+  files = {"costs": COSTS, "diagnostics": DIAGNOSTICS}
+  return {
+    name: calibration.read(folder / file) if (folder / file).exists() else None
+    for name, file in files.items()
+  }
+
+
+def training_flops(folder: Path) -> float | None:
+  """Returns the operations of a cell's training; None if nobody counted.
+
+  Args:
+    folder: Of the cell.
+  """
+  found = read(folder)["costs"]
+  return found and found["flops"]["training"]
