@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
   "filter": "keep the synthetic queries that find their document",
   "describe_queries": "say what synthetic queries are like",
   "train": "train a model to write docids",
+  "dual_encoder": "train a model that compares vectors, as a baseline",
   "retrieve": "search queries with a model",
   "baselines": "search queries with BM25 and a bag of subwords",
   "evaluate": "measure run files, beside each other",

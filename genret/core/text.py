@@ -45,6 +45,9 @@ class Vocabulary(Protocol):
   def pad(self, rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
     """Puts B rows of at most `length` ids into an array, int32 [B, L]."""
 
+  def decode(self, ids: Iterable[int]) -> str:
+    """Turns ids back into text, without markers and pads."""
+
 
 class Tokenizer:
   """T5's 32,000-piece SentencePiece vocabulary.

@@ -1,6 +1,7 @@
 """BERT's uncased WordPiece vocabulary, without torch or TensorFlow."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -60,6 +61,17 @@ class WordPiece:
     room = max_length - markers
     return [[*start, *encoding.ids[:room], *end] for encoding in found]
 
+  def decode(self, ids: Iterable[int]) -> str:
+    """Turns ids back into words, without markers and pads.
+
+    >>> pieces = WordPiece()
+    >>> pieces.decode(pieces.encode(["unaffable houses"], max_length=9)[0])
+    'unaffable houses'
+    """
+    aside = {self.pad_id, *self.start_ids, self.end_id}
+    kept = " ".join(_pieces()[i] for i in map(int, ids) if i not in aside)
+    return kept.replace(" ##", "")
+
   def pad(self, rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
     """Puts B rows of ids into one array, padded at the right.
 
@@ -78,6 +90,11 @@ def ids() -> dict[str, int]:
   file = resources.files("genret") / "data" / "bert_vocab" / "vocab.txt"
   pieces = file.read_text(encoding="utf-8").splitlines()
   return {piece: i for i, piece in enumerate(pieces)}
+
+
+@functools.cache
+def _pieces() -> list[str]:
+  return list(ids())
 
 
 def _tokenizer() -> Any:

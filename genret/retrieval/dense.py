@@ -45,10 +45,20 @@ class Dense:
     encoder: Turns queries into vectors; that of the documents' vectors.
     seed: Of the order among documents of equal score.
     block: Documents looked at at a time.
+    unit: Whether vectors are compared by their cosine; else by their inner
+      product.
   """
 
-  def __init__(self, encoder: Encoder, *, seed: int = 0, block: int = _BLOCK):
+  def __init__(
+    self,
+    encoder: Encoder,
+    *,
+    seed: int = 0,
+    block: int = _BLOCK,
+    unit: bool = True,
+  ):
     self._encoder = encoder
+    self._unit = unit
     self._seed = seed
     self._block = block
 
@@ -86,13 +96,9 @@ class Dense:
     if not queries:
       return {}
     vectors = self._encode(queries, progress=progress)
-    scores, places = self._best(
-      vectors, k=min(k, self._store.num_documents), progress=progress
-    )
+    scores, rows = self.best(vectors, k=k, progress=progress)
     return {
-      query.query_id: searcher.hits(
-        self._order[places[i]], scores[i], self._store.docnos
-      )
+      query.query_id: searcher.hits(rows[i], scores[i], self._store.docnos)
       for i, query in enumerate(queries)
     }
 
@@ -111,10 +117,24 @@ class Dense:
       )
     return vectors
 
-  def _best(
-    self, queries: Float[np.ndarray, "Q D"], *, k: int, progress: bool
+  def best(
+    self,
+    queries: Float[np.ndarray, "Q D"],
+    *,
+    k: int,
+    progress: bool = False,
   ) -> tuple[Float[np.ndarray, "Q k"], Int[np.ndarray, "Q k"]]:
-    """Returns the k highest scores and their places in the order of ties."""
+    """Ranks all documents for vectors of queries.
+
+    Args:
+      queries: Vectors of the documents' encoder.
+      k: Documents a query; all where there are fewer.
+      progress: Whether to show a progress bar.
+
+    Returns:
+      The k highest scores of each query, best first, and the documents' rows.
+    """
+    k = min(k, self._store.num_documents)
     chunks = _chunks(queries)
     kept = [
       (jnp.full((_QUERIES, k), -jnp.inf), jnp.zeros((_QUERIES, k), jnp.int32))
@@ -131,10 +151,17 @@ class Dense:
       block = jax.device_put(block)
       for i, chunk in enumerate(chunks):
         kept[i] = _merged(
-          kept[i], chunk, block, first=first, count=len(rows), k=k
+          kept[i],
+          chunk,
+          block,
+          first=first,
+          count=len(rows),
+          k=k,
+          unit=self._unit,
         )
     found = [np.concatenate(part) for part in zip(*kept, strict=True)]
-    return tuple(part[: len(queries)] for part in found)
+    scores, places = (part[: len(queries)] for part in found)
+    return scores, self._order[places]
 
 
 def _chunks(queries: np.ndarray) -> list[Float[Array, "B D"]]:
@@ -147,7 +174,7 @@ def _chunks(queries: np.ndarray) -> list[Float[Array, "B D"]]:
   ]
 
 
-@partial(jax.jit, static_argnames="k")
+@partial(jax.jit, static_argnames=("k", "unit"))
 def _merged(
   kept: tuple[Float[Array, "B k"], Int[Array, "B k"]],
   queries: Float[Array, "B D"],
@@ -156,15 +183,16 @@ def _merged(
   first: Int[Array, ""],
   count: Int[Array, ""],
   k: int,
+  unit: bool,
 ) -> tuple[Float[Array, "B k"], Int[Array, "B k"]]:
   """Returns the best of what was kept and of a block of documents.
 
   Of equal scores the earlier place wins: `top_k` takes the earlier of a
   block, and what was kept stands before it.
   """
-  scores = jnp.einsum(
-    "bd,nd->bn", _unit(queries), _unit(block), precision="highest"
-  )
+  if unit:
+    queries, block = _unit(queries), _unit(block)
+  scores = jnp.einsum("bd,nd->bn", queries, block, precision="highest")
   scores = jnp.where(jnp.arange(len(block)) < count, scores, -jnp.inf)
   best, at = top_k.top_k(top_k.blocks(scores, least=k), k)
   scores = jnp.concatenate([kept[0], best], axis=1)

@@ -11,6 +11,7 @@ Loading reads `model.json` and never gin.
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,9 +57,7 @@ class ModelSpec:
 
   def save(self, folder: Path) -> None:
     """Writes `model.json` into a model folder."""
-    fields: dict[str, Any] = dataclasses.asdict(self)
-    fields["format_version"] = FORMAT_VERSION
-    artifacts.write_json(Path(folder) / MODEL, fields)
+    write_spec(Path(folder) / MODEL, self)
 
   @classmethod
   def load(cls, folder: Path) -> "ModelSpec":
@@ -67,25 +66,52 @@ class ModelSpec:
     Raises:
       ArtifactError: If there is none, or it is damaged or of another format.
     """
-    path = Path(folder) / MODEL
-    try:
-      fields = json.loads(path.read_text(encoding="utf-8"))
-      version = fields.pop("format_version")
-      if version != FORMAT_VERSION:
-        raise ArtifactError(
-          f"{path} has format {version}; this genret reads {FORMAT_VERSION}."
-        )
-      model = T5Config.from_json(fields.pop("model"))
-      return cls(model=model, **fields)
-    except ArtifactError:
-      raise
-    except OSError as error:
+    return read_spec(
+      Path(folder) / MODEL,
+      lambda fields: cls(
+        model=T5Config.from_json(fields.pop("model")), **fields
+      ),
+      command="genret train",
+    )
+
+
+def write_spec(path: Path, spec: Any) -> None:
+  """Writes what must be known of a model, a dataclass, as JSON."""
+  fields: dict[str, Any] = dataclasses.asdict(spec)
+  fields["format_version"] = FORMAT_VERSION
+  artifacts.write_json(path, fields)
+
+
+def read_spec(
+  path: Path, make: Callable[[dict[str, Any]], Any], *, command: str
+) -> Any:
+  """Reads what `write_spec` wrote.
+
+  Args:
+    path: The file, in a model folder.
+    make: From the fields to the dataclass.
+    command: Which writes such folders.
+
+  Raises:
+    ArtifactError: If there is none, or it is damaged or of another format.
+  """
+  try:
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    version = fields.pop("format_version")
+    if version != FORMAT_VERSION:
       raise ArtifactError(
-        f"{folder} is no model folder: {MODEL} cannot be read"
-        f" ({error.strerror}). Check the path, or run genret train."
-      ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-      raise ArtifactError(f"{path} is damaged: {error}.") from error
+        f"{path} has format {version}; this genret reads {FORMAT_VERSION}."
+      )
+    return make(fields)
+  except ArtifactError:
+    raise
+  except OSError as error:
+    raise ArtifactError(
+      f"{path.parent} is no model folder: {path.name} cannot be read"
+      f" ({error.strerror}). Check the path, or run {command}."
+    ) from error
+  except (ValueError, TypeError, KeyError, AttributeError) as error:
+    raise ArtifactError(f"{path} is damaged: {error}.") from error
 
 
 def codes_hash(folder: Path) -> str:
@@ -117,7 +143,7 @@ def load_docids(folder: Path, spec: ModelSpec) -> tuple[DocidTable, Trie]:
 
 def load_params(
   folder: Path,
-  spec: ModelSpec,
+  spec: Any,
   checkpoint: str | int = "best",
   *,
   placements: Any = None,
@@ -126,7 +152,7 @@ def load_params(
 
   Args:
     folder: The model folder.
-    spec: Its `model.json`.
+    spec: Its `model.json`, or whatever else says `dev_measure`.
     checkpoint: `best`, `newest`, or a step.
     placements: A tree of shardings; None for NumPy arrays.
 

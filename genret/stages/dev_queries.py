@@ -10,7 +10,6 @@ from genret.core.collection import Collection
 from genret.core.errors import ConfigError, UserError
 from genret.evaluation import measures
 from genret.evaluation.selection import refuse_test
-from genret.retrieval.generative import Retriever
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,17 +38,33 @@ class DevConfig:
       ) from error
 
 
+def checked(dev: DevConfig | None, collection: Collection) -> DevConfig | None:
+  """Returns how states are judged, once it is sure that they can be.
+
+  Raises:
+    ConfigError: If the collection has no such split.
+  """
+  if dev and dev.split not in collection.splits:
+    raise ConfigError(
+      f"Collection {collection.name!r} has no split {dev.split!r} to choose the"
+      " best checkpoint on: prepare it with a dev share, or set TrainConfig.dev"
+      " to None to keep the newest."
+    )
+  return dev
+
+
 def evaluation(
   dev: DevConfig | None,
   collection: Collection,
-  make_retriever: Callable[[], Retriever],
+  make_retriever: Callable[[], Any],
 ) -> Callable[[Any, int], Mapping[str, float]]:
   """Returns the function that judges parameters on dev queries.
 
   Args:
     dev: How; None for a function that measures nothing.
     collection: Whose queries and judgements.
-    make_retriever: Called once, if there is something to judge.
+    make_retriever: Called once, if there is something to judge; returns a
+      `Retriever`, or what takes parameters and queries as it does.
 
   Returns:
     From parameters and step to measures.

@@ -30,7 +30,7 @@ class Start:
   Attributes:
     model: Of the run.
     collection: What is indexed.
-    table: Its docids.
+    table: Its docids; None for a model that has no head.
     initial: Weights of the whole model.
     encoder: Weights of the model's sentence encoder.
     pieces: Vectors for the text embedding.
@@ -46,7 +46,7 @@ class Start:
 
   model: T5Config
   collection: Collection
-  table: DocidTable
+  table: DocidTable | None
   initial: InitialWeights | None = None
   encoder: PretrainedEncoder | None = None
   pieces: PieceVectors | None = None
@@ -197,7 +197,7 @@ class Start:
     path = ("encoder", "lexical", "embedding")
     placed = initial_weights.placed(lambda: table, _at(params, path))
     params = _replaced(params, path, placed)
-    if self.table.length != 1:
+    if self.table is None or self.table.length != 1:
       return params
     kernel = lexical_start.start(
       t5.head_kernel(params),

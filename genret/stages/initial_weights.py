@@ -16,8 +16,10 @@ from genret.core.docid_table import DocidTable
 from genret.core.errors import ArtifactError, ConfigError
 from genret.interop import weights
 from genret.interop.weights import Weights
+from genret.models.dual_encoder import PROJECTION
 from genret.models.t5 import T5Config
 from genret.retrieval import model_folder
+from genret.retrieval.dual_spec import DualSpec
 from genret.retrieval.model_folder import ModelSpec
 from genret.stages import convert
 from genret.training import cluster
@@ -45,13 +47,13 @@ class InitialWeights:
   Attributes:
     folder: What `genret convert` wrote, or a finished model folder, of which
       the best checkpoint is taken.
-    table: The docids of the run.
+    table: The docids of the run; None where only the encoder is read.
     spec: The model of the run.
   """
 
   folder: Path
-  table: DocidTable
-  spec: ModelSpec
+  table: DocidTable | None
+  spec: ModelSpec | DualSpec
 
   @property
   def identity(self) -> str:
@@ -85,7 +87,12 @@ class InitialWeights:
   def _fitted(self) -> tuple[Weights, tuple[str, ...]]:
     """The weights, and the names of those that start anew."""
     found = convert.opened(self.folder)
-    _refuse_other_shape(self.folder, _shape(found.config), self.spec.model)
+    shape = functools.partial(_shape, decoder=self.table is not None)
+    _refuse_other_shape(
+      self.folder, shape(found.config), shape(self.spec.model)
+    )
+    if self.table is None:
+      return found, () if self.spec.dim is None else (PROJECTION,)
     if found.config.pawa not in (None, self.spec.model.pawa):
       raise ConfigError(
         f"{self.folder} has a prefix-aware head, {found.config.pawa}, and the"
@@ -135,8 +142,10 @@ class InitialWeights:
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
-def _shape(config: T5Config) -> dict[str, Any]:
+def _shape(config: T5Config, *, decoder: bool) -> dict[str, Any]:
   shape = {name: getattr(config, name) for name in _SHAPE}
+  if not decoder:
+    del shape["num_decoder_layers"]
   if config.encoder is None:
     return shape
   del shape["num_encoder_layers"]  # says nothing
@@ -149,9 +158,8 @@ def _shape(config: T5Config) -> dict[str, Any]:
 
 
 def _refuse_other_shape(
-  folder: Path, found: Mapping[str, Any], model: T5Config
+  folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> None:
-  wanted = _shape(model)
   differing = [
     f"{name} is {_said(found, name)} there and {_said(wanted, name)} here"
     for name in dict.fromkeys((*wanted, *found))

@@ -6,8 +6,9 @@ heart; one that has not is merely trained less.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,20 @@ class Pairs:
   tokens: Sequence[np.ndarray]
   documents: Sequence[tuple[int, ...]]
   tasks: Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Opened:
+  """How the model of a folder is opened to be searched.
+
+  Attributes:
+    dev_measure: The measure that chose its best checkpoint, if one did.
+    load: From `best` or a step to what searches tokens, whose `table` says
+      which documents are one to it.
+  """
+
+  dev_measure: str | None
+  load: Callable[[str | int], Any]
 
 
 def examples_of(mixture: seqio.Mixture | str) -> dict[str, Examples]:
@@ -89,7 +104,7 @@ def sample(examples: Mapping[str, Examples], count: int) -> Pairs:
 
 
 def measure(
-  retriever: Retriever, pairs: Pairs, *, num_beams: int = NUM_BEAMS
+  retriever: Any, pairs: Pairs, *, num_beams: int = NUM_BEAMS
 ) -> dict[str, float]:
   """Returns the share of pairs whose docid comes first.
 
@@ -97,7 +112,7 @@ def measure(
   does. Which of the documents that share a docid leads is not the model's.
 
   Args:
-    retriever: The model.
+    retriever: The model; a `Retriever`, or what searches tokens as it does.
     pairs: What it was trained on.
     num_beams: Docids kept a step of the search.
 
@@ -127,7 +142,11 @@ def measure(
 
 
 def measured(
-  folder: Path, examples: Mapping[str, Examples], count: int
+  folder: Path,
+  examples: Mapping[str, Examples],
+  count: int,
+  *,
+  opened: Opened | None = None,
 ) -> dict[str, float]:
   """Measures the model of a folder, once for a count and a checkpoint.
 
@@ -136,32 +155,43 @@ def measured(
       model whose checkpoints are gone stand.
     examples: What it was trained on, by task.
     count: How many pairs are searched.
+    opened: How a model is opened that writes no docids.
 
   Returns:
     What `measure` does, with the `count` asked for and the `checkpoint`.
   """
+  opened = opened or _writer_of_docids(folder)
   path = folder / FILE
-  best = _best(folder)
+  best = _best(folder, opened.dev_measure)
   if path.exists():
     known = json.loads(path.read_text(encoding="utf-8"))
     same = best is None or known.get("checkpoint") == best
     if same and known.get("count") == count:
       return known
-  retriever = Retriever.load(
-    folder, checkpoint="best" if best is None else best
-  )
+  retriever = opened.load("best" if best is None else best)
   found = measure(retriever, sample(examples, count))
   found |= {"count": count, "checkpoint": best}
   artifacts.write_json(path, found)
   return found
 
 
-def _best(folder: Path) -> int | None:
+def announce(found: Mapping[str, float]) -> None:
+  """Prints what `measured` returned, in a line."""
+  print(f"training pairs whose document comes first: {found['Hits@1']:.3f}")
+
+
+def _writer_of_docids(folder: Path) -> Opened:
+  return Opened(
+    dev_measure=ModelSpec.load(folder).dev_measure,
+    load=lambda checkpoint: Retriever.load(folder, checkpoint=checkpoint),
+  )
+
+
+def _best(folder: Path, measure: str | None) -> int | None:
   """Returns the step of the checkpoint that searches use, if there is one."""
   path = folder / CHECKPOINTS
   if not path.is_dir():
     return None
-  measure = ModelSpec.load(folder).dev_measure
   checkpoints = Checkpoints(path, measure=measure, read_only=True)
   try:
     return checkpoints.best

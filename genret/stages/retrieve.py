@@ -11,9 +11,11 @@ from tqdm import tqdm
 from genret.core import runs
 from genret.core.collection import Collection, Query
 from genret.core.docid_table import DocidTable
-from genret.core.errors import UserError
-from genret.retrieval import model_folder
+from genret.core.errors import ConfigError, UserError
+from genret.retrieval import dual_spec, model_folder
+from genret.retrieval.dual import DualRetriever
 from genret.retrieval.generative import Retriever
+from genret.retrieval.muvera import Muvera
 from genret.training.partitioning import MeshShape
 
 _QUERIES_A_CHUNK = 512  # between two moves of the progress bar
@@ -33,6 +35,8 @@ class RetrieveConfig:
       device holds it all, which is faster.
     constrained: Whether the search follows the trie of docids. Else the model
       writes what it likes, and what is no docid is dropped.
+    muvera: Of a model of late interaction: how candidates are chosen that are
+      then ranked exactly; None ranks all documents.
   """
 
   split: str = "test"
@@ -42,6 +46,16 @@ class RetrieveConfig:
   scoring: Literal["raw", "renormalised"] | None = None
   mesh: MeshShape = MeshShape()
   constrained: bool = True
+  muvera: Muvera | None = None
+
+
+_OF_DOCIDS = {
+  "num_beams": None,
+  "scoring": None,
+  "mesh": MeshShape(),
+  "constrained": True,
+}
+"""Settings of a search that writes docids, and their defaults."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,13 +95,7 @@ def run(
   Raises:
     UserError: If the documents of the collection are not the model's.
   """
-  retriever = Retriever.load(
-    model_dir,
-    checkpoint=config.checkpoint,
-    scoring=config.scoring,
-    shape=None if config.mesh == MeshShape() else config.mesh,
-    constrained=config.constrained,
-  )
+  retriever = _opened(config, model_dir, collection)
   check_documents(retriever.table, model_dir, collection)
   queries = list(collection.queries(config.split))
   started = time.monotonic()
@@ -98,8 +106,35 @@ def run(
   path = out or (
     model_dir / model_folder.RUNS / f"{collection.name}-{config.split}.trec"
   )
-  runs.write_trec(path, found, tag=f"genret-{retriever.spec.scheme}")
+  runs.write_trec(path, found, tag=_tag(retriever.spec.scheme))
   return Retrieved(path=path, num_queries=len(queries), seconds=seconds)
+
+
+def _opened(
+  config: RetrieveConfig, model_dir: Path, collection: Collection
+) -> Retriever | DualRetriever:
+  if dual_spec.is_dual(model_dir):
+    for name, default in _OF_DOCIDS.items():
+      if getattr(config, name) != default:
+        raise ConfigError(
+          f"RetrieveConfig.{name} is about writing docids, and the model in"
+          f" {model_dir} compares vectors of all documents; leave it away."
+        )
+    return DualRetriever.load(
+      model_dir, collection, checkpoint=config.checkpoint, muvera=config.muvera
+    )
+  if config.muvera is not None:
+    raise ConfigError(
+      "MUVERA encodes the vectors of late interaction, and the model in"
+      f" {model_dir} writes docids; leave RetrieveConfig.muvera away."
+    )
+  return Retriever.load(
+    model_dir,
+    checkpoint=config.checkpoint,
+    scoring=config.scoring,
+    shape=None if config.mesh == MeshShape() else config.mesh,
+    constrained=config.constrained,
+  )
 
 
 def check_documents(
@@ -122,3 +157,12 @@ def _chunks(queries: Sequence[Query], label: str) -> Iterator[Sequence[Query]]:
       chunk = queries[start : start + _QUERIES_A_CHUNK]
       yield chunk
       bar.update(len(chunk))
+
+
+def _tag(scheme: str) -> str:
+  """Names the system in a run file, in one word.
+
+  >>> _tag("permuted 2d semantic")
+  'genret-permuted-2d-semantic'
+  """
+  return "-".join(("genret", *scheme.split()))

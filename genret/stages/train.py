@@ -12,7 +12,6 @@ from jax.sharding import Mesh
 from genret.core import artifacts, atomic
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
-from genret.core.errors import ConfigError
 from genret.decoding.trie import Trie
 from genret.embeddings.store import EmbeddingStore
 from genret.models.t5 import T5
@@ -134,7 +133,7 @@ def _run(
     **start.inputs,
   }
   recipe = _recipe(config, mixture, inputs)
-  dev = _dev(config, collection)
+  dev = dev_queries.checked(config.dev, collection)
   started = time.time()
   mesh = config.mesh.build()
   program = _program(config, spec, mesh)
@@ -202,7 +201,7 @@ def _remembering(
   def remember() -> Path:
     found = cluster.once(lambda: memorised.measured(out, examples, count))
     if cluster.is_first():
-      print(f"training pairs whose document comes first: {found['Hits@1']:.3f}")
+      memorised.announce(found)
     return out
 
   return remember
@@ -234,17 +233,6 @@ def _start(
     dense=config.dense_start,
     lexical=config.lexical_start,
   )
-
-
-def _dev(config: TrainConfig, collection: Collection) -> DevConfig | None:
-  """Returns how states are judged, once it is sure that they can be."""
-  if config.dev and config.dev.split not in collection.splits:
-    raise ConfigError(
-      f"Collection {collection.name!r} has no split {config.dev.split!r} to"
-      " choose the best checkpoint on: prepare it with a dev share, or set"
-      " TrainConfig.dev to None to keep the newest."
-    )
-  return config.dev
 
 
 def _batches(

@@ -262,17 +262,21 @@ def _is_ours(mixture: seqio.Mixture | seqio.Task) -> bool:
   )
 
 
-def _stream(
-  mixture: seqio.Mixture | seqio.Task,
-  *,
-  seed: int,
-  shard: seqio.ShardInfo,
-  with_places: bool,
-) -> Stream:
+def ingredients(
+  mixture: seqio.Mixture | seqio.Task | str, *, with_places: bool = False
+) -> list[Ingredient]:
+  """Returns the examples of each task of a mixture, and how they are read.
+
+  Args:
+    mixture: one that `mixtures.build` made, or its name.
+    with_places: whether tokens have places, counted from 1 over all tasks in
+      this order.
+  """
+  mixture = _found(mixture)
   tasks = seqio.get_subtasks(mixture)
   sizes = [len(task.source.examples.tokens) for task in tasks]
   places = itertools.accumulate(sizes[:-1], initial=1)
-  ingredients = [
+  return [
     Ingredient(
       examples=task.source.examples,
       rate=mixture.get_rate(task) if isinstance(mixture, seqio.Mixture) else 1,
@@ -281,8 +285,20 @@ def _stream(
     )
     for task, place in zip(tasks, places, strict=True)
   ]
+
+
+def _stream(
+  mixture: seqio.Mixture | seqio.Task,
+  *,
+  seed: int,
+  shard: seqio.ShardInfo,
+  with_places: bool,
+) -> Stream:
   return Stream(
-    ingredients, seed=seed, shard=shard.index, num_shards=shard.num_shards
+    ingredients(mixture, with_places=with_places),
+    seed=seed,
+    shard=shard.index,
+    num_shards=shard.num_shards,
   )
 
 

@@ -132,6 +132,11 @@ class Loop:
     self.checkpoints.wait()
     return state
 
+  @property
+  def cpu_seconds(self) -> float:
+    """Process time that went into the newest checkpoint; 0 without one."""
+    return max(_noted(self.folder / CPU_SECONDS).values(), default=0.0)
+
   def _start(self, batches: HostInput) -> TrainState:
     newest = self.checkpoints.newest
     if newest is None:
@@ -163,6 +168,11 @@ class Loop:
     return metric_writers.MultiWriter([])
 
 
+def _noted(path: Path) -> dict[str, float]:
+  """Reads the process time at each checkpoint."""
+  return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
 class _Clock:
   """Process time, from the start of a loop on and over its resumptions."""
 
@@ -173,9 +183,8 @@ class _Clock:
 
   def go_on_from(self, step: int) -> None:
     """Counts on from what was noted at a step; later notes are void."""
-    if self._path.exists():
-      found = json.loads(self._path.read_text("utf-8"))
-      self._noted = {at: it for at, it in found.items() if int(at) <= step}
+    found = _noted(self._path)
+    self._noted = {at: it for at, it in found.items() if int(at) <= step}
     self._start -= max(self._noted.values(), default=0.0)
 
   @property

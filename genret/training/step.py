@@ -62,6 +62,8 @@ class Program:
     optimizer: The gradient transformation; what the model has frozen it
       neither sees nor changes.
     loss: Settings of the loss.
+    sums: Sums the loss over a batch, called as `losses.batch_sums`, whose
+      settings are `loss`.
     seed: Seeds parameters and dropout.
     mesh: Where it runs.
     rules: How parameters are split over it, by logical axis name.
@@ -72,11 +74,12 @@ class Program:
   model: nn.Module
   num_symbols: int
   optimizer: optax.GradientTransformation
-  loss: losses.Loss
+  loss: Any
   seed: int
   mesh: Mesh
   rules: Rules = dataclasses.field(default_factory=lambda: MeshShape().rules)
   accumulate: int = 1
+  sums: Callable[..., losses.LossSums] = losses.batch_sums
 
   def abstract_variables(self) -> Mapping[str, Any]:
     """Returns shapes of the parameters and names of their axes."""
@@ -226,7 +229,7 @@ class Program:
 
   def _sums(self, params: Any, batch: Batch, key: jax.Array) -> losses.LossSums:
     with partitioning.constrained(self.mesh):
-      return losses.batch_sums(
+      return self.sums(
         self.model,
         params,
         batch,
@@ -247,7 +250,13 @@ class Program:
 
 
 def count_examples(batch: Batch) -> jax.Array:
-  """Returns how many labelled examples a batch holds, packed or padded."""
+  """Returns how many labelled examples a batch holds, packed or padded.
+
+  A batch without targets has one example a row.
+  """
+  if "decoder_loss_weights" not in batch:
+    rows = len(next(iter(batch.values())))
+    return jnp.asarray(rows, jnp.float32)
   segments = batch.get("decoder_segment_ids")
   if segments is not None:
     return jnp.sum(jnp.max(segments, axis=1)).astype(jnp.float32)

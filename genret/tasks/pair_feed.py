@@ -1,0 +1,210 @@
+"""Batches of texts and documents for training, restartable anywhere.
+
+Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from genret.core.errors import ConfigError
+from genret.tasks import documents
+from genret.tasks.packing import Features
+from genret.tasks.pairs import Pairs
+from genret.tasks.stream import Position, Stream
+from genret.tasks.stream_feed import check_identity
+
+LENGTHS = (16, 32, 64, 128, 256, 512)  # that rows are padded to
+_NEGATIVES = 4  # what a generator is for, beside those of a stream
+_FORMAT = 1  # of a state
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shard:
+  """Which part of a stream is read, of how many."""
+
+  index: int = 0
+  count: int = 1
+
+
+class PairBatches:
+  """Endless batches of texts, each with its document and hard negatives.
+
+  Rows are padded to the least of LENGTHS that holds the longest of a batch,
+  and where several shards make a batch to that of all examples.
+
+  Args:
+    pairs: what is read.
+    batch_size: B, rows of this shard.
+    seed: decides the order, and which negatives are drawn.
+    shard: the part of the stream.
+    negatives: rows of documents that are no answer to each text, int32
+      [E, M], -1 where there are fewer; None without hard negatives.
+    num_negatives: H, drawn of these for a text, anew each time it is read. A
+      text that has fewer gets documents at random.
+    identity: whatever else decides the batches, as JSON.
+
+  Raises:
+    ConfigError: the negatives are of other texts.
+  """
+
+  def __init__(
+    self,
+    pairs: Pairs,
+    *,
+    batch_size: int,
+    seed: int,
+    shard: Shard = Shard(),
+    negatives: np.ndarray | None = None,
+    num_negatives: int = 0,
+    identity: Mapping[str, Any],
+  ):
+    if batch_size < 1:
+      raise ConfigError(f"batch_size must be at least 1; {batch_size} came.")
+    self._pairs = pairs
+    self._batch_size = batch_size
+    self._negatives = negatives
+    self._num_negatives = 0 if negatives is None else num_negatives
+    _check(negatives, pairs)
+    self._alone = shard.count == 1
+    self._stream = Stream(
+      pairs.ingredients, seed=seed, shard=shard.index, num_shards=shard.count
+    )
+    self._identity = {
+      **identity,
+      "format": _FORMAT,
+      "seed": seed,
+      "shard": shard.index,
+      "num_shards": shard.count,
+      "batch_size": batch_size,
+      "num_negatives": self._num_negatives,
+    }
+    self._open(self._stream.start)
+
+  def __iter__(self) -> "PairBatches":
+    """Returns itself."""
+    return self
+
+  def __next__(self) -> Features:
+    """Returns the next batch.
+
+    Returns:
+      `inputs` [B, L], `documents` [B, 1 + H, L], that of the text first, and
+      what they are known by: `numbers` of these documents [B, 1 + H] and
+      `known`, those of all documents that are right for the text, [B, P],
+      -1 where there are fewer. All are int32.
+    """
+    parts, missing = [], self._batch_size
+    while missing:
+      if self._row == len(self._chunk.lengths):
+        self._open(self._stream.after(self._position))
+      part = self._take(self._row, self._row + missing)
+      parts.append(part)
+      self._row += len(part.lengths)
+      missing -= len(part.lengths)
+    return self._features(parts)
+
+  def state(self) -> dict[str, Any]:
+    """Returns, as JSON, where the next batch begins."""
+    return {
+      "identity": dict(self._identity),
+      "chunk": self._position.chunk,
+      "drawn": list(self._position.drawn),
+      "row": self._row,
+    }
+
+  def restore(self, state: Mapping[str, Any]) -> None:
+    """Goes to where a state was taken.
+
+    Raises:
+      ConfigError: it is of other batches.
+    """
+    check_identity(state, self._identity)
+    self._open(Position(chunk=state["chunk"], drawn=tuple(state["drawn"])))
+    self._row = state["row"]
+
+  def _open(self, position: Position) -> None:
+    self._position = position
+    self._row = 0
+    self._chunk = self._stream.read(position)
+    self._starts = np.append(0, np.cumsum(self._chunk.lengths))
+    # A text's last token is never left out.
+    last = self._chunk.places[self._starts[1:] - 1]
+    self._examples = self._pairs.find(last)
+    self._drawn = self._draw(position.chunk)
+
+  def _draw(self, chunk: int) -> np.ndarray:
+    """Draws the hard negatives of a chunk's texts, rows of documents [E, H]."""
+    count, size = self._num_negatives, len(self._examples)
+    if not count:
+      return np.zeros((size, 0), np.int64)
+    rng = self._stream.rng(_NEGATIVES, chunk)
+    offered = self._negatives[self._examples]
+    order = np.where(offered < 0, 2.0, rng.random(offered.shape))
+    chosen = np.argsort(order, axis=1, kind="stable")[:, :count]
+    drawn = np.take_along_axis(offered, chosen, axis=1)
+    missing = count - drawn.shape[1]
+    drawn = np.pad(drawn, ((0, 0), (0, max(missing, 0))), constant_values=-1)
+    anything = rng.integers(self._pairs.documents.count, size=drawn.shape)
+    return np.where(drawn < 0, anything, drawn)
+
+  def _take(self, first: int, last: int) -> "_Part":
+    last = min(last, len(self._chunk.lengths))
+    own = self._chunk.documents[first:last, None]
+    return _Part(
+      tokens=self._chunk.tokens[self._starts[first] : self._starts[last]],
+      lengths=self._chunk.lengths[first:last],
+      examples=self._examples[first:last],
+      documents=np.concatenate([own, self._drawn[first:last]], axis=1),
+    )
+
+  def _features(self, parts: Sequence["_Part"]) -> Features:
+    tokens, lengths, examples, rows = (
+      np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(_Part)
+    )
+    read = self._pairs.documents
+    most = read.lengths(rows).max() if self._alone else read.longest
+    length = padded_length(lengths.max() if self._alone else self._longest)
+    found = read.padded(rows.ravel(), padded_length(most))
+    inputs = np.zeros((len(lengths), length), np.int32)
+    return {
+      "inputs": documents.pad(tokens, lengths, out=inputs),
+      "documents": found.reshape(*rows.shape, -1),
+      "numbers": read.numbers[rows],
+      "known": self._pairs.known(examples, rows[:, 0]),
+    }
+
+  @property
+  def _longest(self) -> int:
+    return self._pairs.longest
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+  """Some texts of a chunk: ids end to end, and rows of documents [E, 1 + H]."""
+
+  tokens: np.ndarray
+  lengths: np.ndarray
+  examples: np.ndarray
+  documents: np.ndarray
+
+
+def padded_length(length: int) -> int:
+  """Returns the length of rows that hold so many ids.
+
+  >>> padded_length(17), padded_length(600)
+  (32, 600)
+  """
+  return next((size for size in LENGTHS if size >= length), int(length))
+
+
+def _check(negatives: np.ndarray | None, pairs: Pairs) -> None:
+  shape = getattr(negatives, "shape", None)
+  if shape is not None and (len(shape) != 2 or shape[0] != pairs.num_examples):
+    raise ConfigError(
+      f"Hard negatives are an array {list(shape)}; expected a row for each of"
+      f" {pairs.num_examples:,} texts."
+    )

@@ -1,0 +1,63 @@
+"""The command of the dual encoder takes what genret train takes."""
+
+import pytest
+
+from genret.cli import gin_checks, gin_setup, main
+from genret.cli.dual_encoder import COMMAND
+from genret.core.errors import ConfigError
+from genret.stages import dual_encoder
+from genret.stages.hard_negatives import HardNegatives
+
+
+def built(*arguments, files=()):
+  required = ["--gin.MODEL_DIR=m", "--gin.COLLECTION=c"]
+  _, settings = gin_setup.split([*required, *arguments])
+  configuration = gin_setup.load((COMMAND.run_file, *files), settings)
+  gin_checks.check(configuration, dual_encoder.run, filled=("text",))
+  return configuration.build(dual_encoder.run)["config"]
+
+
+def test_flags_of_a_study_mean_the_same():
+  config = built(
+    "--gin.TrainConfig.memorised_pairs=2000",
+    "--gin.LoopConfig.log_every=5",
+    "--gin.RETRIEVAL_RATE=None",
+    "--gin.DevConfig.num_queries=300",
+    files=("tasks/labelled.gin",),
+  )
+  assert config.memorised_pairs == 2000 and config.loop.log_every == 5
+  assert config.dev.num_queries == 300
+  assert [task.name for task in config.mixture.keywords["tasks"]] == [
+    "labelled"
+  ]
+
+
+def test_models_of_genret_train_are_models_here():
+  config = built(files=("models/minilm_t5.gin",))
+  assert config.model.emb_dim == 640 and config.lexical_start is not None
+
+
+def test_late_interaction_and_its_negatives_are_macros():
+  config = built("--gin.SCORING=late", "--gin.DIM=128", "--gin.NUM_NEGATIVES=2")
+  assert (config.scoring, config.dim) == ("late", 128)
+  assert config.negatives == HardNegatives(count=2)
+  assert built("--gin.NEGATIVES=None").negatives is None
+
+
+def test_what_is_about_docids_has_no_effect():
+  with pytest.raises(ConfigError, match="LABEL_SMOOTHING has no effect"):
+    built("--gin.NEGATIVES=None", "--gin.LABEL_SMOOTHING=0.1")
+
+
+def test_flags_are_those_of_training():
+  names = {flag.name for flag in COMMAND.flags}
+  assert {"collection", "model_dir", "train_steps", "eval_period"} <= names
+  assert {"seed", "initial_checkpoint_path", "scoring", "remat"} <= names
+  assert not names & {"docids", "embeddings", "accumulate"}
+
+
+def test_a_folder_that_is_no_collection_is_one_line(tmp_path, capsys):
+  given = [f"--collection={tmp_path}", f"--model_dir={tmp_path}/m"]
+  assert main.main(["dual_encoder", *given]) == 2
+  error = capsys.readouterr().err
+  assert error.count("\n") == 1 and str(tmp_path) in error
