@@ -22,3 +22,14 @@ def squad(*, on_error: OnError = "raise") -> Source:
   """
   archive = resources.files("genret") / "data" / "squad" / "squad.tar.xz"
   return beir.read(Path(str(archive)), name="squad", on_error=on_error)
+
+
+def squad_queries() -> Path:
+  """Returns the file of ten synthetic queries for each passage of squad.
+
+  Written by SmolLM2-135M-Instruct, which read five training questions first;
+  genret/data/squad/QUERIES.md says how. Nothing was left out: `genret filter`
+  keeps those that find their passage.
+  """
+  name = resources.files("genret") / "data" / "squad" / "queries.jsonl.gz"
+  return Path(str(name))

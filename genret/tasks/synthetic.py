@@ -14,9 +14,12 @@ import numpy as np
 from genret.core import artifacts
 from genret.core.collection import Collection
 from genret.core.errors import ArtifactError, DataError
+from genret.corpora import embedded
 
 BLOCK = 4096  # queries read at a time
 QUERIES = "queries.jsonl"
+SHIPPED = Path("squad-smollm2")
+"""Names the synthetic queries that ship with genret, of its collection."""
 STAGES = ("generate", "prompt", "filter")
 """The stages whose artifact is a folder of synthetic queries."""
 
@@ -82,15 +85,18 @@ def queries_file(path: Path) -> Path:
   """Finds the file of queries that a path names.
 
   Args:
-    path: an artifact of `STAGES`, or a file as `read_queries` takes it.
+    path: an artifact of `STAGES`, or a file as `read_queries` takes it; or
+      "squad-smollm2", where nothing has that name, for those that ship.
 
   Returns:
-    The artifact's file, or the path as it came.
+    The artifact's file, the shipped one, or the path as it came.
 
   Raises:
     ArtifactError: a folder that holds no finished queries.
   """
   path = Path(path)
+  if path == SHIPPED and not path.exists():
+    return embedded.squad_queries()
   if not path.is_dir():
     return path
   manifest = artifacts.load(path)

@@ -1,4 +1,7 @@
+import collections
+import gzip
 import hashlib
+import json
 from importlib import resources
 
 from genret.corpora import embedded
@@ -15,6 +18,19 @@ def test_squad_is_whole():
   judged = {s: len(list(read())) for s, read in source.qrels.items()}
   assert judged == {"train": 7488, "dev": 521, "test": 2561}
   assert source.skipped() == {}
+
+
+def test_ten_synthetic_queries_of_each_passage_ship():
+  with gzip.open(embedded.squad_queries(), "rt", encoding="utf-8") as file:
+    found = [json.loads(line) for line in file]
+  written = collections.Counter(query["docno"] for query in found)
+  docnos = [document.docno for document in embedded.squad().documents()]
+  assert list(written) == docnos
+  assert set(written.values()) == {10}
+  assert {query["generator"] for query in found} == {
+    "SmolLM2-135M-Instruct.Q4_1"
+  }
+  assert all(query["query"].endswith("?") for query in found)
 
 
 def test_its_identity_is_that_of_the_archive():

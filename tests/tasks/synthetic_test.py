@@ -1,10 +1,12 @@
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
 from genret.core import artifacts
 from genret.core.errors import ArtifactError, DataError
+from genret.corpora import embedded
 from genret.tasks.synthetic import (
   BLOCK,
   SyntheticQuery,
@@ -116,3 +118,12 @@ def test_an_artifact_is_its_file(tmp_path):
   (tmp_path / "begun").mkdir()
   with pytest.raises(ArtifactError, match="no finished artifact"):
     queries_file(tmp_path / "begun")
+
+
+def test_what_ships_has_a_name(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  shipped = queries_file(Path("squad-smollm2"))
+  assert shipped == embedded.squad_queries() and shipped.exists()
+  own = tmp_path / "squad-smollm2"
+  own.write_text("a\twho\n")
+  assert queries_file(Path("squad-smollm2")).resolve() == own
