@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -103,16 +102,13 @@ class Comparison(Compared):
 
 def family(
   pairs: Sequence[Paired], *, flips: int = 10_000, seed: int = 0
-) -> list[dict[str, Any]]:
+) -> list[Compared]:
   """Tests pairs of systems as one family.
 
   Args:
     pairs: Of systems.
     flips: Sign assignments that a test draws.
     seed: Of tests and intervals.
-
-  Returns:
-    Of each pair the fields of `Compared`.
   """
   found = [
     crossed.difference(one.ours, one.theirs, one.clusters, seed=seed)
@@ -130,14 +126,14 @@ def family(
   ]
   same = [one.equivalence(MARGIN) for one in found]
   return [
-    {
-      "difference": one.interval(),
-      "p_value": p,
-      "p_corrected": corrected,
-      "equivalence_p": equal,
-      "equivalence_corrected": equal_corrected,
-      "detectable": one.detectable(power=POWER, level=SIGNIFICANT),
-    }
+    Compared(
+      difference=one.interval(),
+      p_value=p,
+      p_corrected=corrected,
+      equivalence_p=equal,
+      equivalence_corrected=equal_corrected,
+      detectable=one.detectable(power=POWER, level=SIGNIFICANT),
+    )
     for one, p, corrected, equal, equal_corrected in zip(
       found, p_values, holm(p_values), same, holm(same), strict=True
     )
@@ -183,7 +179,7 @@ def compare(
     for system, measure in pairs
   ]
   return [
-    Comparison(system=system, baseline=baseline, measure=measure, **found)
+    Comparison(system=system, baseline=baseline, measure=measure, **vars(found))
     for (system, measure), found in zip(
       pairs, family(paired, flips=flips, seed=seed), strict=True
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from genret.core.errors import ConfigError, UserError, suggest
 from genret.evaluation import comparison
@@ -74,7 +75,9 @@ def of_pairs(
   """
   paired = [_paired(pair, measure) for pair in pairs]
   return [
-    Contrast(pair=pair, measure=measure, named_before=named_before, **found)
+    Contrast(
+      pair=pair, measure=measure, named_before=named_before, **vars(found)
+    )
     for pair, found in zip(pairs, comparison.family(paired), strict=True)
   ]
 
@@ -83,8 +86,8 @@ def check(study: Study) -> None:
   """Refuses contrasts and systems that no row could be of.
 
   Raises:
-    ConfigError: A filter names no axis or no choice on it, or a contrast has
-      not two of them.
+    ConfigError: A filter names no axis or no choice on it, a contrast has not
+      two of them, or a system has no run file or one of many collections.
   """
   for name, filters in study.contrasts.items():
     if isinstance(filters, str) or len(filters) != 2:
@@ -95,8 +98,9 @@ def check(study: Study) -> None:
     for text in filters:
       _check(study, f"contrast {name!r}", text)
   for name, files in study.systems.items():
-    for text in files:
+    for text, path in files.items():
       _check(study, f"system {name!r}", text)
+      _check_run(study, name, text=text, path=path)
 
 
 def named(study: Study, rows: Sequence[Row]) -> Iterator[Pair]:
@@ -192,6 +196,19 @@ def _check(study: Study, where: str, text: str) -> None:
         f"{where} names {axis}={choice}; choices are"
         f" {', '.join(study.axes[axis])}.{suggest(choice, study.axes[axis])}"
       )
+
+
+def _check_run(study: Study, name: str, *, text: str, path: str) -> None:
+  """Refuses a run of nobody knows which collection, and one that is none."""
+  named = parsed(text)
+  for axis in study.matters("resplit"):
+    if axis not in named and len(study.axes[axis]) > 1:
+      raise ConfigError(
+        f"system {name!r} has a run of {text!r}, which leaves open what was"
+        f" searched: expected {axis}=CHOICE as well."
+      )
+  if not Path(path).is_file():
+    raise ConfigError(f"system {name!r}: there is no run file {path}.")
 
 
 def _holds(wanted: Mapping[str, str], row: Row) -> bool:

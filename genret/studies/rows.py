@@ -216,10 +216,10 @@ def systems(worker: Worker, cells: Sequence[Cell]) -> list[Row]:
     DataError: A run file is broken, or one of another collection.
   """
   found = []
+  axes = worker.layout.study.matters("resplit")
   for name, files in worker.layout.study.systems.items():
     for text, path in files.items():
       [cell, *_] = grid.chosen(cells, [text])
-      axes = [part.partition("=")[0] for part in text.split(",")]
       if worker.layout.collection(cell.chosen).exists():
         run = Path(path).absolute()
         found.append(_of_run(worker, cell, run, name=name, axes=axes))

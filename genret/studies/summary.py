@@ -45,6 +45,7 @@ def of(
   """
   study = worker.layout.study
   steps = [step for one in findings.orders for step in one.steps]
+  lines = [_row(worker, row) for row in findings.every]
   return {
     "format": FORMAT_VERSION,
     "name": study.name,
@@ -59,7 +60,7 @@ def of(
     "memorised": study.memorised,
     "margin": comparison.MARGIN,
     "notes": dict(study.notes),
-    "rows": [_row(worker, row) for row in findings.every],
+    "rows": lines,
     "contrasts": [
       *map(_contrast, findings.asked.contrasts),
       *(_contrast(step.contrast) for step in steps),
@@ -68,7 +69,7 @@ def of(
     "slopes": list(map(_slope, findings.growth.slopes)),
     "not_fitted": list(findings.growth.not_fitted),
     "missing": missing(worker, cells).as_json(),
-    "machine": _machine(findings.rows),
+    "machine": _machine(lines, findings.rows),
     "cpu_hours": _cpu_hours(findings.rows),
     "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
   }
@@ -212,10 +213,18 @@ def _slope(found: Slope) -> dict[str, Any]:
   }
 
 
-def _machine(found: Sequence[Row]) -> dict[str, Any] | None:
-  """Returns the machine of the first cell that says where it ran."""
+def _machine(lines: Sequence[Mapping[str, Any]], found: Sequence[Row]) -> Any:
+  """Returns the machine of the first cell that says where it ran.
+
+  Its device is the one that costs were measured on, if they were.
+  """
   every = [result.get("machine") for row in found for result in row.results]
-  return next((one for one in every if one), None)
+  first = next((one for one in every if one), None)
+  for line in lines:
+    device = ((line["costs"] or {}).get("machine") or {}).get("device")
+    if first and device:
+      return {**first, "device": device}
+  return first
 
 
 def _cpu_hours(found: Sequence[Row]) -> float:

@@ -61,13 +61,13 @@ def test_a_family_by_hand_and_by_scipy():
     [Paired(ours=first, theirs=zero), Paired(ours=second, theirs=zero)]
   )
   p_values = [stats.ttest_1samp(v, 0.0).pvalue for v in (first, second)]
-  assert [one["p_value"], two["p_value"]] == pytest.approx(p_values, abs=0.02)
-  low, high = sorted([one, two], key=lambda found: found["p_value"])
-  assert low["p_corrected"] == min(2 * low["p_value"], 1)
-  assert high["p_corrected"] == max(high["p_value"], low["p_corrected"])
+  assert [one.p_value, two.p_value] == pytest.approx(p_values, abs=0.02)
+  low, high = sorted([one, two], key=lambda found: found.p_value)
+  assert low.p_corrected == min(2 * low.p_value, 1)
+  assert high.p_corrected == max(high.p_value, low.p_corrected)
   interval = stats.ttest_1samp(first, 0.0).confidence_interval(0.95)
-  assert one["difference"].low == pytest.approx(interval.low, abs=0.01)
-  assert one["difference"].high == pytest.approx(interval.high, abs=0.01)
+  assert one.difference.low == pytest.approx(interval.low, abs=0.01)
+  assert one.difference.high == pytest.approx(interval.high, abs=0.01)
 
 
 @pytest.mark.parametrize(

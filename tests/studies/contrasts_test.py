@@ -183,3 +183,26 @@ def test_filters_of_systems_are_checked_too():
   )
   with pytest.raises(ConfigError, match="system 'SPLADE' names 'docid'"):
     contrasts.check(asked)
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("corpus=a", "leaves open what was searched: expected rung=CHOICE"),
+    ("corpus=a,rung=1k", "there is no run file a.trec"),
+  ],
+)
+def test_a_system_searched_one_collection(text, message):
+  asked = Study(
+    axes={
+      "corpus": {"a": Choice(flags={"prepare": ("--source=a",)})},
+      "rung": {
+        name: Choice(flags={"ladder": (f"--rungs={name}",)})
+        for name in ("1k", "4k")
+      },
+      "inputs": {"d2q": Choice()},
+    },
+    systems={"SPLADE": {text: "a.trec"}},
+  )
+  with pytest.raises(ConfigError, match=message):
+    contrasts.check(asked)

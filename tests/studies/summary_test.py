@@ -5,7 +5,7 @@ import json
 import pytest
 
 from genret.core import artifacts
-from genret.studies import summary, table
+from genret.studies import findings, summary, table
 
 
 @pytest.fixture
@@ -124,6 +124,23 @@ def test_a_baseline_in_a_contrast_has_its_name(
   path = worker.layout.workdir / summary.FILE
   [asked] = json.loads(path.read_text())["contrasts"]
   assert asked["b"] == {"collection": "toy", "name": "bm25"}
+
+
+def test_the_machine_is_that_of_a_cell_and_of_its_costs(
+  worker, study, finish, cell_of
+):
+  finish(cell_of(), [1, 1, 2, 2])
+  result = worker.layout.result(cell_of())
+  known = {"cpu": "a cpu", "cores": 2, "device": None, "system": "Linux"}
+  given = json.loads(result.read_text())
+  artifacts.write_json(result, {**given, "machine": known})
+  found = findings.of(worker, study.cells())
+  made = summary.of(worker, study.cells(), found)
+  assert made["machine"] == known
+  costs = {"machine": {"device": "1 x H200"}}
+  artifacts.write_json(worker.layout.cell(cell_of()) / summary.COSTS, costs)
+  made = summary.of(worker, study.cells(), found)
+  assert made["machine"] == {**known, "device": "1 x H200"}
 
 
 def test_costs_in_the_model_folder_count_too(worker, study, finish, cell_of):
