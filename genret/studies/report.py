@@ -12,6 +12,7 @@ from genret.studies import (
   plots_published,
   plots_rows,
   report_claims,
+  report_costs,
   report_csv,
   report_markdown,
   report_reader,
@@ -96,9 +97,9 @@ def sections(results: Results, kinds: Sequence[Kind]) -> Iterator[Section]:
   yield _section("Results", "results", _known(tables))
   yield _section("Plots", "plots", list(_plots(results, kinds)))
   yield _section("Training", "training", [report_tables.training(results)])
-  found = [report_tables.costs(results), report_tables.diagnostics(results)]
-  if tables := _known(found):
-    yield _section("Costs and search", "costs", tables)
+  found = [*report_costs.costs(results), *report_costs.diagnostics(results)]
+  if found:
+    yield _section("Costs and search", "costs", found)
   yield _section("Every cell", "cells", [report_tables.cells(results)])
   yield _notes(results)
 
@@ -194,6 +195,9 @@ def _notes(results: Results) -> Section:
     "A figure is the mean over seeds; after ± the standard deviation over"
     " seeds, in brackets the 95 % interval of a bootstrap over seeds and"
     " groups of queries.",
+    "A difference would have been seen where the chance to see it is 80 %, at a"
+    " level of 5 %. A p-value is corrected by Holm over all contrasts of its"
+    " kind.",
     "A query is covered, its documents are seen, if one of its answers has a"
     " training query.",
     wording.MARKS.replace("too few", f"too few{enough}"),

@@ -1,6 +1,7 @@
 """What a study found, in sentences, and what it could not find."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -44,6 +45,14 @@ class Contrast:
     return self.raw.get("verdict") or ""
 
   @property
+  def equivalence_p(self) -> float | None:
+    """Of the two one-sided tests, corrected where the file has that."""
+    for key in ("equivalence_p_corrected", "equivalence_p"):
+      if self.raw.get(key) is not None:
+        return self.raw[key]
+    return None
+
+  @property
   def was_seen(self) -> bool:
     """Whether one beats the other."""
     return self.verdict in (BETTER, WORSE)
@@ -63,8 +72,22 @@ class Contrast:
 def contrasts(results: Results) -> list[Contrast]:
   """Lists the tested contrasts: first those that were named before."""
   found = results.list_of("contrasts")
-  before = sorted(found, key=lambda one: not one.get("named_before"))
+  names = list(dict.fromkeys(one.get("name") for one in found))
+  before = sorted(
+    found,
+    key=lambda one: (
+      not one.get("named_before"),
+      names.index(one.get("name")) if one.get("named_before") else 0,
+    ),
+  )
   return [_contrast(number, one) for number, one in enumerate(before, 1)]
+
+
+def _group(one: Contrast) -> str:
+  """Returns the name of a contrast, if it had one before anything ran."""
+  if not one.raw.get("named_before"):
+    return "Not named before anything ran, so only hints"
+  return one.raw.get("name") or "Contrasts"
 
 
 def _contrast(number: int, raw: Mapping[str, Any]) -> Contrast:
@@ -77,17 +100,16 @@ def claims(results: Results) -> Section:
   """Returns the section that says what was found."""
   found = contrasts(results)
   blocks: list[Any] = []
-  for named, lead in (
-    (True, "Contrasts that were named before anything ran:"),
-    (False, "Contrasts that were not named before, so only hints:"),
-  ):
-    mine = [c for c in found if bool(c.raw.get("named_before")) == named]
-    if mine:
-      items = [sentence(results, one) for one in mine]
-      blocks += [
-        Paragraph(text=[lead]),
-        Items(items=items, ordered=True, first=mine[0].number),
-      ]
+  if any(one.raw.get("named_before") for one in found):
+    said = "Contrasts have names that were given before anything ran."
+    blocks.append(Paragraph(text=[said], muted=True))
+  for lead, group in itertools.groupby(found, _group):
+    mine = list(group)
+    items = [sentence(results, one) for one in mine]
+    blocks += [
+      Paragraph(text=[f"{lead}:"]),
+      Items(items=items, ordered=True, first=mine[0].number),
+    ]
   if results.list_of("slopes"):
     blocks.append(slopes(results))
   blocks += [
@@ -117,7 +139,7 @@ def sentence(results: Results, contrast: Contrast) -> Text:
     said = [first, " beats ", other, f" by {size} {measure} ({p})."]
   elif contrast.verdict == EQUIVALENT:
     margin = 100 * results.margin
-    p = wording.chance(contrast.raw.get("equivalence_p"))
+    p = wording.chance(contrast.equivalence_p)
     said = [
       *(first, " and ", other),
       f" are equivalent within {margin:g} points: the first has",
@@ -139,6 +161,7 @@ def slopes(results: Results) -> Table:
   for raw in results.list_of("slopes"):
     of = raw.get("of") or {}
     name = wording.words(of, varying) or wording.words(of, results.axis_names)
+    name = ", ".join(part for part in (name, of.get("name")) if part)
     slope = raw.get("slope_per_decade") or 0.0
     lines.append(
       Line(
@@ -183,6 +206,8 @@ def no_power(results: Results) -> Section:
       names = joined([_named(results, row) for row in rows], "; ")
       said = wording.several(len(rows), "row that is", "rows that are")
       items.append([f"{said} {why}", *names, "."])
+  for name, why in results.list_of("untested"):
+    items.append([f"{name}, not tested: {why}."])
   items += [[line] for line in _missing(results)]
   blocks = (
     [
@@ -212,12 +237,9 @@ def _missing(results: Results) -> Iterator[str]:
 
 
 def _lead(results: Results, contrast: Contrast) -> list[Inline]:
-  """Returns the claim's name, and where it holds."""
-  same = _common(results, contrast)
-  where = wording.words(contrast.sides[0], same)
-  name = contrast.raw.get("name") or ""
-  said = " – ".join(part for part in (name, where) if part)
-  return [f"{said}: "] if said else []
+  """Returns where a contrast holds."""
+  where = wording.words(contrast.sides[0], _common(results, contrast))
+  return [f"{where}: "] if where else []
 
 
 def _common(results: Results, contrast: Contrast) -> list[str]:

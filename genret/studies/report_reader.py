@@ -105,6 +105,10 @@ class Row:
       queries=self.parts[part].get("num_queries") or 0,
     )
 
+  def mapping_of(self, key: str) -> Mapping[str, Any]:
+    """Returns a mapping of the file; empty where it has none."""
+    return self.raw.get(key) or {}
+
   @property
   def num_cells(self) -> int:
     """How many cells it stands for; a baseline is one."""

@@ -1,14 +1,12 @@
 """The tables of a report, each number with the run file it comes from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from genret.studies import report_words as wording
 from genret.studies.report_blocks import Cell, Line, Link, Table
 from genret.studies.report_reader import Figure, Results, Row
 
 PARTS = ("all", "covered", "uncovered")
-BEAM, EXHAUSTIVE = "beam", "exhaustive"
 Column = tuple[str, Callable[[Row], Cell]]
 
 
@@ -52,81 +50,26 @@ def quality(results: Results) -> list[Table]:
     sizes = {row.number_of("documents") for row in rows} - {None}
     size = f"{wording.count(max(sizes))} documents, " if sizes else ""
     caption = f"{title}: {size}test queries: {counts}"
-    found.append(_table(caption, columns, rows))
+    found.append(table(caption, columns, rows))
   return found
 
 
 def training(results: Results) -> Table:
   """Returns what training was, and whether it was enough."""
-  return _table(
+  return table(
     "Training: what each row knows beforehand, was given, and has learned",
     [
-      _named(results),
+      named(results),
       ("knows beforehand", _knows),
-      _number("documents", wording.count, "documents"),
-      _number("parameters", wording.amount, "parameters"),
-      _number("steps", wording.count, "steps"),
-      _number("exposures a document", wording.amount, "exposures"),
-      _number("CPU-minutes", wording.amount, "cpu_minutes"),
+      number("documents", wording.count, "documents"),
+      number("parameters", wording.amount, "parameters"),
+      number("steps", wording.count, "steps"),
+      number("exposures a document", wording.amount, "exposures"),
+      number("CPU-minutes", wording.amount, "cpu_minutes"),
       ("Hits@1 of training pairs", _memorised),
       ("dev rises", _rises),
     ],
     results.settings,
-  )
-
-
-def diagnostics(results: Results) -> Table | None:
-  """Returns what the search misses; None where nobody looked."""
-  rows = [row for row in results.rows if row.raw.get("diagnostics")]
-  if not rows:
-    return None
-  keys = ("beam", "exhaustive")
-  columns = [
-    (
-      f"{key} {results.measure}",
-      _reader(wording.share, "diagnostics", key, results.measure),
-    )
-    for key in keys
-  ]
-  return _table(
-    "Search: beam against scoring every document, and beams that are no docid"
-    " where nothing constrains them",
-    [
-      _named(results),
-      *columns,
-      _number("search errors", wording.share, "diagnostics", "search_errors"),
-      _number("invalid beams", wording.share, "diagnostics", "invalid_beams"),
-    ],
-    rows,
-  )
-
-
-def costs(results: Results) -> Table | None:
-  """Returns what rows cost; None where nobody counted.
-
-  Every number that was measured has a column, named by where it stands.
-  """
-  rows = [r for r in results.rows if r.raw.get("flops") or r.raw.get("costs")]
-  if not rows:
-    return None
-  paths = dict.fromkeys(
-    path for row in rows for path in _numbers(row.raw.get("costs") or {})
-  )
-  return _table(
-    "Costs, in the mean over seeds",
-    [
-      _named(results),
-      _number("parameters", wording.amount, "parameters"),
-      _number("FLOPs a query", wording.amount, "flops", "query"),
-      _number("FLOPs of training", wording.amount, "flops", "training"),
-      *(
-        _number(
-          " ".join(path).replace("_", " "), wording.amount, "costs", *path
-        )
-        for path in paths
-      ),
-    ],
-    rows,
   )
 
 
@@ -190,7 +133,14 @@ def _target(results: Results, row: Row) -> str:
   return f"#{wording.row_anchor(row)}"
 
 
-def _table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+def table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+  """Returns a line for each row.
+
+  Args:
+    title: Of the table.
+    columns: Their names, and what makes a cell from a row.
+    rows: Of a study.
+  """
   return Table(
     title=title,
     head=[name for name, _ in columns],
@@ -198,7 +148,9 @@ def _table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
   )
 
 
-def _named(results: Results) -> Column:
+def named(results: Results) -> Column:
+  """Returns the column of names, which lead to the cells of their rows."""
+
   def cell(row: Row) -> Cell:
     return Cell(
       text=wording.whole(row, results.axes),
@@ -225,7 +177,16 @@ def _head(part: str, measure: str) -> str:
   return measure if part == "all" else f"{part} {measure}"
 
 
-def _number(name: str, shown: Callable[[float | None], str], *keys: str):
+def number(
+  name: str, shown: Callable[[float | None], str], *keys: str
+) -> Column:
+  """Returns the column of a number.
+
+  Args:
+    name: Of the column.
+    shown: Writes it.
+    *keys: Of the number, as for `Row.number_of`.
+  """
   return name, _reader(shown, *keys)
 
 
@@ -276,18 +237,3 @@ def _run_links(
     if path
   ]
   return [one for one in found if isinstance(one, Link)]
-
-
-def _numbers(
-  nested: Mapping[str, Any], above: tuple[str, ...] = ()
-) -> Iterator[tuple[str, ...]]:
-  """Yields the keys of all numbers in a nested mapping.
-
-  >>> list(_numbers({"a": {"b": 1}, "c": "x", "d": 2.5}))
-  [('a', 'b'), ('d',)]
-  """
-  for key, value in nested.items():
-    if isinstance(value, Mapping):
-      yield from _numbers(value, (*above, key))
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-      yield (*above, key)

@@ -14,16 +14,18 @@ MARKS = (
   f"{UNDER_TRAINED} under-trained: a seed knows too few of its training pairs"
   f" by heart. {RISING} not at a plateau: dev still rose in the end."
 )
+_BARE = {"all", "full", "half", "high", "low", "no", "none", "other", "yes"}
 _UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def word(axis: str, choice: str) -> str:
-  """Names a choice, with its axis where it would be a bare number.
+  """Names a choice, with its axis where it is a number or says too little.
 
-  >>> word("docids", "atomic"), word("coverage", "50")
-  ('atomic', 'coverage 50')
+  >>> word("docids", "atomic"), word("rung", "4k"), word("coverage", "none")
+  ('atomic', 'rung 4k', 'coverage none')
   """
-  return f"{axis} {choice}" if choice[:1].isdigit() else choice
+  is_bare = choice[:1].isdigit() or choice in _BARE
+  return f"{axis} {choice}" if is_bare else choice
 
 
 def words(chosen: Mapping[str, str], axes: Iterable[str]) -> str:
@@ -108,12 +110,12 @@ def spread(figure: Figure) -> str:
 def chance(p: float | None) -> str:
   """Writes a p-value.
 
-  >>> chance(0.0123), chance(0.0001), chance(None)
-  ('p 0.012', 'p < 0.001', 'p unknown')
+  >>> [chance(p).split() for p in (0.0123, 0.0001, None)]
+  [['p', '0.012'], ['p', '<', '0.001'], ['p', 'unknown']]
   """
   if p is None:
-    return "p unknown"
-  return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
+    return f"p{NARROW}unknown"
+  return f"p{NARROW}<{NARROW}0.001" if p < 0.001 else f"p{NARROW}{p:.3f}"
 
 
 def count(value: float | None) -> str:

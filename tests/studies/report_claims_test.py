@@ -1,7 +1,7 @@
 import pytest
 
 from genret.studies import report_claims
-from genret.studies.report_blocks import Items, Link, Table
+from genret.studies.report_blocks import Items, Link, Paragraph, Table
 
 
 def words(text):
@@ -26,8 +26,7 @@ def said(study_results):
 def test_the_better_side_comes_first(said):
   first, second, *_ = said()
   assert first == (
-    "atomic against semantic – rung 1k: atomic beats semantic by 0.031"
-    " [0.011, 0.051] RR@10 (p 0.012)."
+    "rung 1k: atomic beats semantic by 0.031 [0.011, 0.051] RR@10 (p 0.012)."
   )
   assert "atomic beats semantic‡ by 0.055 [0.035, 0.075]" in second
 
@@ -56,8 +55,15 @@ def test_claims_named_before_come_first(study_results):
 
   section = report_claims.claims(study_results(change))
   lists = [b for b in section.blocks if isinstance(b, Items)]
-  assert [(b.first, len(b.items)) for b in lists] == [(1, 3), (4, 1)]
+  leads = [words(b.text) for b in section.blocks if isinstance(b, Paragraph)]
+  assert [(b.first, len(b.items)) for b in lists] == [(1, 1), (2, 2), (4, 1)]
   assert all(b.ordered for b in lists)
+  assert leads[:4] == [
+    "Contrasts have names that were given before anything ran.",
+    "semantic at two sizes:",
+    "atomic against semantic:",
+    "Not named before anything ran, so only hints:",
+  ]
   lead = section.blocks[-1]
   assert words(lead.text) == "No slope: 2 rungs; a slope takes five"
 
@@ -78,6 +84,7 @@ def test_slopes_are_of_ten_times_the_documents(study_results):
 def test_what_could_not_be_seen(study_results):
   def change(raw):
     raw["rows"][1]["under_trained"] = True
+    raw["untested"] = [["coverage", "rung 1k: under-trained"]]
     raw["missing"] = {"failed": [["c-1", "no disk"]], "waiting": ["c-2"]}
 
   section = report_claims.no_power(study_results(change))
@@ -85,6 +92,7 @@ def test_what_could_not_be_seen(study_results):
     "differences under 0.050 RR@10 between rung 1k† and rung 4k (claim 4).",
     "1 row that is under-trained: rung 1k, atomic.",
     "1 row that is not at a plateau: rung 4k, semantic.",
+    "coverage, not tested: rung 1k: under-trained.",
     "cell c-1, which failed: no disk",
     "1 cell not run: c-2.",
   ]
