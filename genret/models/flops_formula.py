@@ -7,6 +7,7 @@ inputs are long; embeddings are looked up and cost nothing.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -18,19 +19,28 @@ _LOOKED_UP = "encoder/bert/embeddings"
 
 
 def multiplied(config: T5Config) -> dict[str, int]:
-  """Counts parameters by part, without the tables of a sentence encoder.
-
-  A T5's own tables are parts by themselves.
+  """Counts the parameters of a T5 by part, without tables: `without_tables`.
 
   Args:
     config: Of the model.
   """
-  tree = shapes.abstract(config)["params"]
-  counts = shapes.count_by_part(tree)
-  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+  return without_tables(shapes.abstract(config)["params"])
+
+
+def without_tables(params: Mapping[str, Any]) -> dict[str, int]:
+  """Counts parameters by part, but for the tables of a sentence encoder.
+
+  A T5's own tables are parts by themselves.
+
+  Args:
+    params: A parameter tree, abstract or not.
+  """
+  counts: dict[str, int] = {}
+  for path, leaf in jax.tree_util.tree_leaves_with_path(params):
     name = jax.tree_util.keystr(path, simple=True, separator="/")
-    if name.startswith(_LOOKED_UP):
-      counts["encoder"] -= leaf.size
+    if not name.startswith(_LOOKED_UP):
+      part = shapes.part_of(name)
+      counts[part] = counts.get(part, 0) + leaf.size
   return counts
 
 

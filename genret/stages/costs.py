@@ -8,7 +8,6 @@ parameter and token.
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -19,18 +18,13 @@ from tqdm import tqdm
 from genret.core import artifacts, machine
 from genret.core.collection import Collection
 from genret.core.errors import UserError
-from genret.models import flops_formula, shapes
-from genret.models.compiled_flops import compiled_flops
-from genret.models.query_flops import query_flops
-from genret.models.sizes import T5Config
-from genret.retrieval import model_folder
-from genret.retrieval.generative import Retriever
-from genret.retrieval.model_folder import ModelSpec
-from genret.stages import latency, retrieve
+from genret.retrieval import dual_spec
+from genret.stages import latency
+from genret.stages.compared_costs import Compared
 from genret.stages.costs_report import Costs
 from genret.stages.latency import Timing
 from genret.stages.trained import RESULT
-from genret.stages.trained_step import TrainedStep
+from genret.stages.written_costs import Written
 from genret.training.checkpoints import CPU_SECONDS
 
 FORMAT_VERSION = 1
@@ -89,16 +83,17 @@ def run(
     ArtifactError: If the folder is no finished model folder.
     UserError: If the documents are not the model's, or there is no query.
   """
-  spec = ModelSpec.load(model_dir)
-  identity = artifacts.identity(model_dir)
-  step = TrainedStep.of(model_dir)
+  account = _opened(model_dir, collection)
+  scheme, identity = account.scheme, artifacts.identity(model_dir)
   training = of_training(model_dir, config.devices)
   stages = {
-    "parameters": lambda: parameters(spec.model),
-    "training step": lambda: _step(step, config.compiled),
-    "query": lambda: _query(spec, config),
-    "latency": lambda: _latency(config, model_dir, collection),
-    "bytes": lambda: sizes(model_dir, spec.model),
+    "parameters": account.parameters,
+    "training step": lambda: _step(account, config.compiled),
+    "query": lambda: account.query(
+      num_beams=config.beams, compiled=config.compiled
+    ),
+    "latency": lambda: _latency(config, account, collection),
+    "bytes": account.sizes,  # of an index that the searches may have made
   }
   done = {}
   with tqdm(total=len(stages), desc="costs", delay=2) as bar:
@@ -113,7 +108,7 @@ def run(
     {
       "format": FORMAT_VERSION,
       "model": identity,
-      "scheme": spec.scheme,
+      "scheme": scheme,
       "parameters": done["parameters"],
       "flops": flops,
       "operations": operations,
@@ -126,39 +121,6 @@ def run(
   )
   artifacts.write_json(out or Path(model_dir) / FILE, found.figures)
   return found
-
-
-def parameters(config: T5Config) -> dict[str, int]:
-  """Counts parameters by part, all of them, and those that are trained."""
-  tree = shapes.abstract(config)["params"]
-  counts = shapes.count_by_part(tree)
-  frozen = 0
-  if config.encoder is not None:
-    frozen = sum(
-      leaf.size
-      for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-      if config.encoder.freezes(
-        jax.tree_util.keystr(path, simple=True, separator="/")
-      )
-    )
-  total = sum(counts.values())
-  return {**counts, "all": total, "trained": total - frozen}
-
-
-def sizes(folder: Path, config: T5Config) -> dict[str, int]:
-  """Returns bytes: of weights in float32, of the trie, of docids, of both.
-
-  The index is what a search reads besides the weights.
-  """
-  count = parameters(config)["all"]
-  trie = _bytes(Path(folder) / model_folder.TRIE)
-  docids = _bytes(Path(folder) / model_folder.DOCIDS)
-  return {
-    "weights": 4 * count,
-    "trie": trie,
-    "docids": docids,
-    "index": trie + docids,
-  }
 
 
 def of_training(folder: Path, devices: int | None) -> dict[str, Any]:
@@ -180,42 +142,23 @@ def of_training(folder: Path, devices: int | None) -> dict[str, Any]:
   }
 
 
-def _step(step: TrainedStep, compiled: bool) -> dict[str, Any]:
+def _opened(model_dir: Path, collection: Collection) -> Written | Compared:
+  kind = Compared if dual_spec.is_dual(model_dir) else Written
+  return kind(folder=Path(model_dir), collection=collection)
+
+
+def _step(account: Written | Compared, compiled: bool) -> dict[str, Any]:
+  step = account.step
   return {
-    "rows": step.step.batch_size,
+    "rows": step.rows,
     "counted": step.counted(),
     "compiled": step.compiled() if compiled else None,
     "formula": step.formula(),
   }
 
 
-def _query(spec: ModelSpec, config: CostsConfig) -> dict[str, Any]:
-  """Counts the search of the longest query; shorter ones take less."""
-  shape = {"input_length": spec.input_length, "num_beams": config.beams}
-  parts = query_flops(spec.model, **shape)
-  compiled = None
-  if config.compiled:
-    compiled = sum(query_flops(spec.model, **shape, count=_compiled).values())
-  return {
-    "input_length": spec.input_length,
-    "by_part": parts,
-    "counted": sum(parts.values()),
-    "compiled": None if compiled is None or math.isnan(compiled) else compiled,
-    "formula": flops_formula.query(
-      flops_formula.multiplied(spec.model),
-      **shape,
-      docid_length=spec.model.docid_length,
-    ),
-  }
-
-
-def _compiled(*program: Any) -> float:
-  found = compiled_flops(*program)
-  return math.nan if found is None else found
-
-
 def _latency(
-  config: CostsConfig, model_dir: Path, collection: Collection
+  config: CostsConfig, account: Written | Compared, collection: Collection
 ) -> dict[str, Any] | None:
   if config.timing is None:
     return None
@@ -224,26 +167,18 @@ def _latency(
     raise UserError(
       f"{collection.name} has no query in {config.split!r} to be timed."
     )
-  retriever = Retriever.load(
-    model_dir, checkpoint=config.checkpoint, scoring=config.scoring
+  search = account.search(
+    k=config.k,
+    num_beams=config.num_beams,
+    checkpoint=config.checkpoint,
+    scoring=config.scoring,
   )
-  retrieve.check_documents(retriever.table, model_dir, collection)
-  found = latency.measure(
-    lambda some: retriever.run(some, k=config.k, num_beams=config.num_beams),
-    queries,
-    config.timing,
-  )
-  return dataclasses.asdict(found)
+  return dataclasses.asdict(latency.measure(search, queries, config.timing))
 
 
 def _devices() -> str:
   found = jax.devices()
   return f"{len(found)} x {found[0].device_kind}"
-
-
-def _bytes(folder: Path) -> int:
-  files = (path for path in folder.rglob("*") if path.is_file())
-  return sum(path.stat().st_size for path in files)
 
 
 def _json(path: Path) -> Mapping[str, Any]:

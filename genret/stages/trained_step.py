@@ -54,13 +54,18 @@ class TrainedStep:
     lengths = found["task_feature_lengths"]
     step = Step(
       config=ModelSpec.load(folder).model,
-      optimizer=_optimizer(found["optimizer"]),
+      optimizer=optimizer_of(found["optimizer"]),
       loss=_loss(found["loss"]),
       batch_size=found["batch_size"],
       input_length=lengths["inputs"],
       target_length=lengths["targets"],
     )
     return cls(step=step, cached_states=found.get("cache_states", False))
+
+  @property
+  def rows(self) -> int:
+    """Of a batch."""
+    return self.step.batch_size
 
   def counted(self) -> int:
     """Counts the products of the traced step."""
@@ -128,12 +133,17 @@ def formula(
     input_length=lengths["inputs"],
     target_length=lengths["targets"],
     docid_length=config.docid_length or lengths["targets"],
-    encoder_passes=_encoder_passes(config, cached_states),
+    encoder_passes=encoder_passes(config, cached_states),
   )
 
 
-def _encoder_passes(config: T5Config, cached_states: bool) -> int:
-  """Returns the operations of a step for a parameter and token."""
+def encoder_passes(config: T5Config, cached_states: bool) -> int:
+  """Returns the operations of a step for a parameter and token.
+
+  Args:
+    config: Of the model.
+    cached_states: Whether states of a frozen encoder are read from disk.
+  """
   if cached_states:
     return 0
   encoder = config.encoder
@@ -142,10 +152,13 @@ def _encoder_passes(config: T5Config, cached_states: bool) -> int:
   return flops_formula.TRAINING
 
 
-def _optimizer(found: Mapping[str, Any]) -> Optimizer:
-  """Returns the optimizer whose settings these are.
+def optimizer_of(found: Mapping[str, Any]) -> Optimizer:
+  """Returns the optimizer whose settings a manifest has.
 
   Their values do not matter to what a step costs, but for which there are.
+
+  Args:
+    found: Without the name of the optimizer, which manifests leave out.
   """
   kinds = (Adafactor, AdamW)
   names = {kind: {f.name for f in dataclasses.fields(kind)} for kind in kinds}

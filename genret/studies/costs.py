@@ -19,8 +19,8 @@ TRAINED_ALONE = ("--devices=1",)  # each command of a study has one core
 def commands(layout: Layout, cell: Cell) -> list[list[str]]:
   """Returns the arguments of genret that measure a trained cell.
 
-  None of a cell whose study asks for no such figures, or that writes no
-  docids.
+  Nothing of a cell whose study asks for no such figures, and no diagnosis of
+  one that writes no docids.
 
   Args:
     layout: Of the study.
@@ -28,8 +28,6 @@ def commands(layout: Layout, cell: Cell) -> list[list[str]]:
   """
   study = layout.study
   found: list[list[str]] = []
-  if study.trainer(cell.chosen) != "train":
-    return found
   shared = [
     f"--model_dir={layout.model(cell)}",
     f"--collection={layout.collection(cell.chosen)}",
@@ -39,7 +37,7 @@ def commands(layout: Layout, cell: Cell) -> list[list[str]]:
     out = f"--out={layout.cell(cell) / COSTS}"
     own = [f"--queries={study.timed}", *TRAINED_ALONE]
     found.append(["costs", *shared, out, *own])
-  if study.diagnosed:
+  if study.diagnosed and study.trainer(cell.chosen) == "train":
     out = f"--out={layout.cell(cell) / DIAGNOSTICS}"
     own = [f"--exhaustive_queries={study.diagnosed}"]
     own += [f"--measures={','.join(study.measures)}"]

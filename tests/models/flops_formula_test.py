@@ -43,7 +43,8 @@ def test_tables_of_a_sentence_encoder_are_looked_up():
   found = flops_formula.multiplied(config)
   tables = (50 + 20 + 2 + 2) * 8  # words, positions, kinds; a norm
   assert 0 < counts["encoder"] - found["encoder"] <= tables
-  assert {**counts, "encoder": found["encoder"]} == found
+  assert found == {k: found[k] for k in counts if counts[k]}
+  assert all(found[k] == counts[k] for k in found if k != "encoder")
 
 
 def test_a_level_of_a_prefix_aware_head_is_read_by_its_own_symbols():

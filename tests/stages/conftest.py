@@ -15,13 +15,17 @@ from genret.corpora import embedded
 from genret.docids import atomic, naive, positional, semantic
 from genret.embeddings import store
 from genret.models.t5 import T5Config
-from genret.retrieval import model_folder
-from genret.stages import docids, train, train_config, trained
+from genret.retrieval import dual_spec, model_folder
+from genret.retrieval.dual_spec import DualSpec
+from genret.stages import docids, dual_config, train, train_config, trained
 from genret.stages.docids import DocidsConfig
+from genret.stages.hard_negatives import HardNegatives
 from genret.training.checkpoints import Checkpoints
+from genret.training.contrastive import Contrast
 from genret.training.loop import LoopConfig
 from genret.training.optimizers import AdamW
 from genret.training.partitioning import MeshShape
+from genret.training.step import Program
 
 NUM_DOCUMENTS = 64
 NUM_JUDGED = 8  # queries of dev and of test: one batch of a search
@@ -134,15 +138,73 @@ def untrained(collection, make_docids, tmp_path_factory):
     train._lay_out(
       spec, table, out, docids=make_docids(scheme), text=train.NO_TEXT
     )
-    checkpoints = Checkpoints(out / model_folder.CHECKPOINTS, measure=None)
-    state = train._program(config, spec, MeshShape().build()).init_state()
-    state = state.replace(step=state.step + 3)
-    checkpoints.save(state, position={}, metrics={})
-    checkpoints.wait()
-    trained.write_result(out, checkpoints)
-    checkpoints.close()
+    program = train._program(config, spec, MeshShape().build())
     files = trained.identifying_files(out)
-    artifacts.seal(out, recipe, files=files, started=time.time() - 60)
+    _finish(out, program, recipe, files=files)
     return out
 
   return make
+
+
+@pytest.fixture(scope="session")
+def untrained_dual(collection, tmp_path_factory):
+  """Returns the function from a scoring to a dual encoder of no steps.
+
+  All is as `genret dual_encoder` leaves it, but that its weights are random.
+  """
+
+  @functools.cache
+  def make(scoring: str) -> Path:
+    config = dual_config.TrainConfig(
+      model=T5Config(
+        emb_dim=16, num_heads=2, head_dim=8, mlp_dim=32, num_encoder_layers=1
+      ),
+      mixture="m",
+      scoring=scoring,
+      dim=8,
+      negatives=HardNegatives(count=1),
+      batch_size=4,
+      optimizer=AdamW(),
+      loop=LoopConfig(train_steps=3),
+      dev=None,
+      input_length=16,
+      document_length=32,
+    )
+    out = tmp_path_factory.mktemp("untrained") / scoring
+    spec = DualSpec(
+      model=config.model,
+      scoring=scoring,
+      dim=config.dim,
+      temperature=0.05,
+      input_length=config.input_length,
+      document_length=config.document_length,
+      docnos=collection.docnos.checksum,
+      dev_measure=None,
+    )
+    recipe = dual_config.recipe(config, mixture="m", inputs={})
+    artifacts.begin(out, recipe)
+    spec.save(out)
+    program = Program(
+      model=spec.module,
+      num_symbols=0,
+      optimizer=config.optimizer.build(3),
+      loss=Contrast(),
+      seed=0,
+      mesh=MeshShape().build(),
+    )
+    _finish(out, program, recipe, files=[dual_spec.SPEC, trained.RESULT])
+    return out
+
+  return make
+
+
+def _finish(out, program, recipe, *, files) -> None:
+  """Keeps a state of three steps and says that it is the last."""
+  checkpoints = Checkpoints(out / model_folder.CHECKPOINTS, measure=None)
+  state = program.init_state()
+  state = state.replace(step=state.step + 3)
+  checkpoints.save(state, position={}, metrics={})
+  checkpoints.wait()
+  trained.write_result(out, checkpoints)
+  checkpoints.close()
+  artifacts.seal(out, recipe, files=files, started=time.time() - 60)

@@ -5,10 +5,7 @@ import json
 import pytest
 
 from genret.core.errors import ArtifactError, UserError
-from genret.embeddings.bert import BertConfig
-from genret.models.encoder_config import EncoderConfig
 from genret.models.query_flops import query_flops
-from genret.models.sizes import T5Config
 from genret.retrieval.model_folder import ModelSpec
 from genret.stages import costs
 from genret.stages.costs import CostsConfig
@@ -66,15 +63,6 @@ def test_people_read_a_table(found):
   assert f"{found.figures['parameters']['all']:,}" in text
   assert "one query, p95" in text and "device-hours" in text
   assert max(map(len, text.splitlines())) <= 80
-
-
-def test_frozen_parameters_are_not_trained():
-  bert = BertConfig(
-    emb_dim=8, num_heads=2, mlp_dim=16, num_layers=1, vocab_size=50
-  )
-  encoder = EncoderConfig(bert=bert, frozen_below=1)
-  counts = costs.parameters(T5Config(emb_dim=8, encoder=encoder))
-  assert counts["trained"] == counts["all"] - counts["encoder"]
 
 
 def test_nothing_is_timed_or_compiled_unless_wanted(folder, collection):

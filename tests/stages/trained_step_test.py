@@ -72,7 +72,7 @@ def test_a_batch_that_is_read_twice_costs_twice(found):
 
 def test_settings_tell_optimizers_and_losses_apart():
   made = dataclasses.asdict(Adafactor(decay_rate=0.7))
-  assert isinstance(trained_step._optimizer(made), Adafactor)
+  assert isinstance(trained_step.optimizer_of(made), Adafactor)
   sample = {"negatives": 7, "distribution": "uniform"}
   assert trained_step._loss({"head": sample}).head == Sampled(negatives=7)
 

@@ -8,6 +8,7 @@ from genret.stages.costs import CostsConfig
 from genret.stages.diagnose import DiagnoseConfig
 from genret.stages.latency import Timing
 from genret.studies import costs, summary
+from genret.studies.grid import Choice
 
 
 def with_study(layout, **changes):
@@ -30,6 +31,17 @@ def test_commands_are_of_genret(layout, cell_of):
   folder = layout.cell(cell_of())
   assert counted["out"] == str(folder / summary.COSTS)
   assert diagnosed["out"] == str(folder / summary.DIAGNOSTICS)
+
+
+def test_what_writes_no_docids_is_not_diagnosed(layout):
+  axis = {"twin": Choice(trainer="dual_encoder")}
+  study = dataclasses.replace(
+    layout.study, axes={**layout.study.axes, "inputs": axis}, rules=()
+  )
+  layout = dataclasses.replace(layout, study=study)
+  cell = next(cell for cell in study.cells())
+  [command] = costs.commands(layout, cell)
+  assert command[0] == "costs"
 
 
 def test_nothing_is_measured_that_is_not_wanted(layout, cell_of):
