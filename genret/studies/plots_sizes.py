@@ -180,8 +180,8 @@ def _with_slope(results: Results, series: Series) -> Series:
   for slope in results.list_of("slopes"):
     of = slope.get("of") or {}
     rest = {a: c for a, c in row.chosen.items() if a != results.axes.ladder}
-    known = slope.get("slope_per_decade") is not None
-    if known and not row.name and of == rest:
+    rest |= {"name": row.name} if row.name else {}
+    if slope.get("slope_per_decade") is not None and of == rest:
       value = slope["slope_per_decade"]
       low, high = (slope.get(end) for end in ("low", "high"))
       fit = Fit(

@@ -200,6 +200,16 @@ class Results:
     """Returns a mapping of the file; empty where it has none."""
     return self.raw.get(key) or {}
 
+  def run_file(self, path: str) -> str:
+    """Returns where a run file lies below the folder, "" where it does not.
+
+    Beside a report that has been moved it may be compressed.
+    """
+    for one in (path, f"{path}.gz"):
+      if path and (self.folder / one).is_file():
+        return one
+    return ""
+
   def row_of(self, chosen: Mapping[str, str]) -> Row | None:
     """Returns the row of a choice on each axis, or of a named baseline."""
     wanted = {k: v for k, v in chosen.items() if k != "name"}

@@ -78,40 +78,42 @@ def cells(results: Results) -> Table:
   parts = _parts(results.rows)
   shown = [("all", m) for m in results.measures]
   shown += [(part, results.measure) for part in parts[1:] if results.measure]
-  lines = []
-  for row in results.rows:
-    for i in range(row.num_cells):
-      run = row.runs[i] if i < len(row.runs) else ""
-      href = run if run and (results.folder / run).is_file() else ""
-      name = Cell(
-        text=wording.whole(row, results.axes), mark=wording.marks(row)
-      )
-      seed = str(row.seeds[i]) if i < len(row.seeds) else ""
-      lines.append(
-        Line(
-          cells=[
-            name,
-            Cell(text=seed),
-            *(
-              Cell(text=wording.share(row.of_seed(i, m, part)), href=href)
-              for part, m in shown
-            ),
-            Cell(text="", links=_run_links(results, [run], ["run"])),
-          ],
-          anchor="" if i else wording.row_anchor(row),
-        )
-      )
   return Table(
     title="Every cell and its run file",
     head=["row", "seed", *(_head(part, m) for part, m in shown), "runs"],
-    lines=lines,
+    lines=[
+      _cell(results, row, i, shown=shown)
+      for row in results.rows
+      for i in range(row.num_cells)
+    ],
+  )
+
+
+def _cell(
+  results: Results, row: Row, i: int, *, shown: Sequence[tuple[str, str]]
+) -> Line:
+  """Returns the line of the i-th cell of a row."""
+  run = row.runs[i : i + 1]
+  href = results.run_file(*run) if run else ""
+  seed = str(row.seeds[i]) if i < len(row.seeds) else ""
+  figures = [
+    Cell(text=wording.share(row.of_seed(i, measure, part)), href=href)
+    for part, measure in shown
+  ]
+  name = Cell(text=wording.whole(row, results.axes), mark=wording.marks(row))
+  links = Cell(text="", links=_links(results, run, ["run"] * len(run)))
+  return Line(
+    cells=[name, Cell(text=seed), *figures, links],
+    anchor="" if i else wording.row_anchor(row),
   )
 
 
 def runs(results: Results, row: Row) -> Cell:
   """Returns links to the run files of a row, a seed each."""
-  names = [str(seed) for seed in row.seeds] or ["run"] * len(row.runs)
-  return Cell(text="", links=_run_links(results, row.runs, names))
+  names = [str(seed) for seed in row.seeds]
+  if len(names) != len(row.runs):
+    names = ["run"] * len(row.runs)
+  return Cell(text="", links=_links(results, row.runs, names))
 
 
 def figure(results: Results, row: Row, found: Figure | None) -> Cell:
@@ -128,9 +130,8 @@ def figure(results: Results, row: Row, found: Figure | None) -> Cell:
 
 def _target(results: Results, row: Row) -> str:
   """Returns where a figure of a row leads: to its run, or to its cells."""
-  if len(row.runs) == 1 and (results.folder / row.runs[0]).is_file():
-    return row.runs[0]
-  return f"#{wording.row_anchor(row)}"
+  own = results.run_file(row.runs[0]) if len(row.runs) == 1 else ""
+  return own or f"#{wording.row_anchor(row)}"
 
 
 def table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
@@ -228,12 +229,12 @@ def _queries(rows: Sequence[Row], part: str) -> str:
   return wording.count(max((n for n in found if n), default=None))
 
 
-def _run_links(
+def _links(
   results: Results, paths: Sequence[str], names: Sequence[str]
 ) -> list[Link]:
-  found = [
-    wording.run_link(results, path, name)
-    for path, name in zip(paths, names, strict=False)
-    if path
+  """Returns links to those run files that are there."""
+  return [
+    Link(text=name, href=file)
+    for path, name in zip(paths, names, strict=True)
+    if (file := results.run_file(path))
   ]
-  return [one for one in found if isinstance(one, Link)]

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from genret.studies.report_blocks import Link
-from genret.studies.report_reader import Axes, Figure, Results, Row
+from genret.studies.report_reader import Axes, Figure, Row
 
 UNKNOWN = "–"
 NARROW = "\u00a0"  # a space where no line breaks
@@ -153,13 +152,6 @@ def several(number: int, one: str, more: str) -> str:
   ('1 row is', '2 rows are')
   """
   return f"{number:,} {one if number == 1 else more}"
-
-
-def run_link(results: Results, path: str, text: str) -> Link | str:
-  """Returns a link to a run file, or its words where the file is not there."""
-  if (results.folder / path).is_file():
-    return Link(text=text, href=path)
-  return text
 
 
 def row_anchor(row: Row) -> str:

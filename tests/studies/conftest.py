@@ -209,7 +209,7 @@ def study_results(tmp_path_factory):
     raw = json.loads(RESULTS.read_text())
     change(raw)
     artifacts.write_json(folder / report_reader.FILE, raw)
-    for row in raw["rows"]:
+    for row in raw.get("rows", ()):
       for run in row.get("runs", ()):
         artifacts.write_text(folder / run, "q Q0 d 1 1.0 t\n")
     return report_reader.read(folder)

@@ -62,6 +62,15 @@ def test_a_row_is_found_by_its_choices(study_results):
   assert results.row_of(named) is results.rows[0]
 
 
+def test_run_files_may_be_compressed_or_gone(study_results):
+  results = study_results()
+  path = results.rows[1].runs[0]
+  assert results.run_file(path) == path
+  (results.folder / path).rename(results.folder / f"{path}.gz")
+  assert results.run_file(path) == f"{path}.gz"
+  assert results.run_file("") == results.run_file("none/run.trec") == ""
+
+
 def test_a_folder_without_results_says_what_makes_them(tmp_path):
   with pytest.raises(UserError, match="no results.json.*genret study"):
     report_reader.read(tmp_path)

@@ -1,7 +1,13 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from genret.core.errors import UserError
-from genret.studies import plots, report
+from genret.studies import plots, report, report_markdown
+
+RESULTS = Path(__file__).parent / "data" / "results.json"
+RAW = json.loads(RESULTS.read_text("utf-8"))
 
 
 def few_plots(raw):
@@ -59,6 +65,29 @@ def test_a_study_without_a_finished_cell_has_a_report(study_results):
   report.run(results.folder)
   text = (results.folder / report.MARKDOWN).read_text()
   assert "No contrast was tested." in text
+
+
+def without(key):
+  """Returns what takes a key from the results, or from all of their rows."""
+
+  def change(raw):
+    raw.pop(key, None)
+    for row in raw.get("rows", ()):
+      row.pop(key, None)
+
+  return change
+
+
+KEYS = sorted({*RAW, *RAW["rows"][1]} - {"format"})
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_any_key_may_be_absent(study_results, key):
+  results = study_results(without(key))
+  text = report_markdown.markdown(
+    "Study", report.sections(results, plots.kinds(results))
+  )
+  assert "## Every cell" in text
 
 
 def test_without_matplotlib_there_are_no_plots(study_results, monkeypatch):

@@ -1,7 +1,6 @@
 import pytest
 
 from genret.studies import report_words as wording
-from genret.studies.report_blocks import Link
 from genret.studies.report_reader import Row
 
 
@@ -49,12 +48,3 @@ def test_marks_say_what_is_wrong_with_a_row(raw, marks):
 )
 def test_amounts_have_three_digits(value, text):
   assert wording.amount(value) == text
-
-
-def test_a_run_that_is_not_there_is_no_link(study_results):
-  results = study_results()
-  path = results.rows[1].runs[0]
-  found = wording.run_link(results, path, "0")
-  assert found == Link(text="0", href=path)
-  (results.folder / path).unlink()
-  assert wording.run_link(results, path, "0") == "0"
