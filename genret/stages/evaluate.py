@@ -5,14 +5,17 @@ import types
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from genret.core import artifacts, runs
 from genret.core.collection import Collection, Qrels
 from genret.core.errors import ConfigError, DataError, UserError, suggest
 from genret.core.runs import Run
-from genret.evaluation import articles, comparison
+from genret.evaluation import articles, comparison, crossed
 from genret.evaluation import judges as judging
 from genret.evaluation.judges import Judge
 from genret.evaluation.measures import DEFAULT_MEASURES, Evaluation, evaluate
+from genret.evaluation.significance import Interval
 from genret.stages.evaluate_report import Report
 
 STAGE = "evaluate"
@@ -124,13 +127,12 @@ def evaluate_runs(
   found = {system: runs.read_trec(path) for system, path in run_files.items()}
   _check_ids(collection, found, run_files)
   evaluations = _evaluations(found, qrels, config)
-  compared = {}
+  clusters = articles.of_collection(
+    collection, qrels, relevance=config.relevance
+  )
+  compared = []
   if config.baseline is not None:
-    clusters = articles.of_collection(
-      collection, qrels, relevance=config.relevance
-    )
-    compared["articles"] = len(set(clusters.values()))
-    compared["comparisons"] = comparison.compare(
+    compared = comparison.compare(
       {system: one.per_query for system, one in evaluations.items()},
       baseline=config.baseline,
       measures=config.compare_on,
@@ -141,6 +143,12 @@ def evaluate_runs(
   return Report(
     split=config.split,
     evaluations=evaluations,
+    intervals={
+      system: _intervals(one, clusters, seed=config.seed)
+      for system, one in evaluations.items()
+    },
+    articles=len(set(clusters.values())),
+    comparisons=compared,
     judged={
       name: _evaluations(
         found,
@@ -149,8 +157,20 @@ def evaluate_runs(
       )
       for name, judge in judges.items()
     },
-    **compared,
   )
+
+
+def _intervals(
+  found: Evaluation, clusters: Mapping[str, int], *, seed: int
+) -> dict[str, Interval]:
+  """Returns those of the measures that are means; some are sums."""
+  intervals = {}
+  for measure, values in found.per_query.items():
+    labels = [clusters[query] for query in values]
+    one = crossed.mean(np.array(list(values.values())), labels, seed=seed)
+    if one.clusters > 1 and np.isclose(one.mean, found.means[measure]):
+      intervals[measure] = one.interval()
+  return intervals
 
 
 def _evaluations(

@@ -7,6 +7,7 @@ from typing import Any
 from genret.evaluation import comparison
 from genret.evaluation.comparison import Comparison
 from genret.evaluation.measures import Evaluation
+from genret.evaluation.significance import Interval
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,13 +18,17 @@ class Report:
     split: Whose judgements.
     evaluations: System to its figures, in the order given.
     comparisons: With the baseline; empty without one.
-    articles: Clusters of queries that comparisons are over; 0 without them.
+    intervals: System to measure to its interval, of measures that are means.
+    articles: Clusters of queries that intervals and comparisons are over.
     judged: Judge -> system -> its figures by that judge's grades.
   """
 
   split: str
   evaluations: Mapping[str, Evaluation]
   comparisons: Sequence[Comparison] = ()
+  intervals: Mapping[str, Mapping[str, Interval]] = dataclasses.field(
+    default_factory=dict
+  )
   articles: int = 0
   judged: Mapping[str, Mapping[str, Evaluation]] = dataclasses.field(
     default_factory=dict
@@ -32,11 +37,16 @@ class Report:
   def metrics(self) -> dict[str, dict[str, Any]]:
     """Return what metrics.json holds: system to measures and counts.
 
-    Where there are other judges, also "judges" to judge to the same.
+    And "intervals" to measure to low and high, and where there are other
+    judges, "judges" to judge to the same as of the collection.
     """
     metrics = {}
     for system, found in self.evaluations.items():
       metrics[system] = {**_figures(found), "split": self.split}
+      if intervals := self.intervals.get(system):
+        metrics[system]["intervals"] = {
+          name: [one.low, one.high] for name, one in intervals.items()
+        }
       judged = {
         judge: _figures(evaluations[system])
         for judge, evaluations in self.judged.items()
@@ -48,6 +58,17 @@ class Report:
   def table(self) -> str:
     """Return the figures as a table for people, the best row marked."""
     lines = _table(self.evaluations, f"of split {self.split!r}")
+    first = next(iter(next(iter(self.evaluations.values())).means))
+    shown = [
+      f"{system} [{found[first].low:.3f}, {found[first].high:.3f}]"
+      for system, found in self.intervals.items()
+      if first in found
+    ]
+    if shown:
+      lines.append(
+        f"95% intervals of {first} over {self.articles} articles:"
+        f" {', '.join(shown)}"
+      )
     for judge, evaluations in self.judged.items():
       lines += ["", *_table(evaluations, f"judged by {judge}")]
     if self.comparisons:

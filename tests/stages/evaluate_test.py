@@ -79,6 +79,10 @@ def test_metrics_and_table(judged, run_files, tmp_path):
   assert lines[3].startswith(
     "12 queries of split 'test', relevant from grade 1"
   )
+  assert lines[4].startswith("95% intervals of RR@10 over 12 articles: poor [")
+  low, high = metrics["poor"]["intervals"]["RR@10"]
+  assert 0.1 < low < 8 * 0.5 / 12 < high < 0.5
+  assert metrics["good"]["intervals"]["R@1"] == [1.0, 1.0]
   assert not (tmp_path / "out" / "per_query.tsv").exists()
   artifacts.verify(tmp_path / "out")
 
@@ -124,6 +128,12 @@ def test_queries_of_one_article_are_one_in_comparisons(tmp_path):
   )
   assert report.articles == 2
   assert report.comparisons[0].p_value == 0.5
+
+
+def test_measures_that_count_have_no_interval(judged, run_files):
+  config = EvaluateConfig(measures=("RR@10", "NumRet"))
+  report = evaluate.evaluate_runs(config, judged, run_files)
+  assert list(report.intervals["good"]) == ["RR@10"]
 
 
 def test_judgements_of_others_have_a_threshold(judged, run_files, tmp_path):
