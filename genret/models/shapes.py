@@ -6,6 +6,7 @@ from typing import Any
 import flax
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
 from genret.models.sizes import T5Config
 from genret.models.t5 import T5
@@ -24,9 +25,14 @@ def abstract(config: T5Config) -> dict[str, Any]:
   Returns:
     What `T5(config).init` returns, `jax.ShapeDtypeStruct`s for arrays.
   """
+  return abstract_module(T5(config))
+
+
+def abstract_module(module: nn.Module) -> dict[str, Any]:
+  """Returns the variables of any model of two rows of tokens as shapes."""
   tokens = jax.ShapeDtypeStruct((1, 8), jnp.int32)
   return flax.core.unfreeze(
-    jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)
+    jax.eval_shape(module.init, jax.random.key(0), tokens, tokens)
   )
 
 

@@ -7,7 +7,7 @@ rung is, that has all of its documents and copies none.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -212,6 +212,7 @@ class _Work:
     config = self._config
     rest = self._draw(found)
     if config.folds is not None:
+      self._changes["test queries that are not drawn"] = len(rest)
       return self._fold(found, folder)
     found[TRAIN] = {**found[TRAIN], **rest}
     self._changes["test queries that became training queries"] = len(rest)
@@ -227,9 +228,9 @@ class _Work:
     kept = coverage.limited(covering, config.train_queries, seed=config.seed)
     before = len(found[TRAIN])
     found[TRAIN] = kept
-    self._changes[f"training queries of a document's {config.cover_with}"] = (
-      sum(query in second for query in kept)
-    )
+    if second:
+      made = f"training queries of a document's {config.cover_with}"
+      self._changes[made] = sum(query in second for query in kept)
     self._changes["training queries left out"] = before - sum(
       query not in second for query in kept
     )
@@ -254,15 +255,9 @@ class _Work:
     words, relevance = self._config.cover_with, self._config.relevance
     if words == "queries":
       return {}
-    have = {d for judged in found[TRAIN].values() for d in judged}
-    docnos = {
-      docno
-      for split, qrels in found.items()
-      if split != TRAIN
-      for judged in qrels.values()
-      for docno, grade in judged.items()
-      if grade >= relevance and docno not in have
-    }
+    have = _answers([found[TRAIN]], relevance)
+    asked = [qrels for split, qrels in found.items() if split != TRAIN]
+    docnos = _answers(asked, relevance) - have
     known = {text_key(query.text) for query in self._queries.values()}
     made: dict[str, dict[str, int]] = {}
     for docno, query in own_words.queries(self._source, docnos, words=words):
@@ -295,3 +290,14 @@ class _Work:
       left = len(qrels) - len(kept[split])
       self._changes[f"{split} queries left out"] = left
     return kept
+
+
+def _answers(several: Iterable[Qrels], relevance: int) -> set[str]:
+  """Returns the documents that some query of some splits asks for."""
+  return {
+    docno
+    for qrels in several
+    for judged in qrels.values()
+    for docno, grade in judged.items()
+    if grade >= relevance
+  }

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from genret.core import artifacts, machine
 from genret.core.collection import Collection
 from genret.evaluation import articles, splits
 from genret.models import shapes
+from genret.retrieval import dual_spec
+from genret.retrieval.dual_spec import DualSpec
 from genret.retrieval.model_folder import ModelSpec
 from genret.stages import evaluate, memorised
 from genret.studies import calibration
@@ -169,5 +172,8 @@ def rise(dev: Iterable[Mapping[str, float]], measure: str) -> float | None:
 
 def parameters(folder: Path) -> int:
   """Counts the parameters of the model in a folder."""
-  tree = shapes.abstract(ModelSpec.load(folder).model)["params"]
-  return sum(shapes.count_by_part(tree).values())
+  if dual_spec.is_dual(folder):
+    found = shapes.abstract_module(DualSpec.load(folder).module)
+  else:
+    found = shapes.abstract(ModelSpec.load(folder).model)
+  return sum(leaf.size for leaf in jax.tree.leaves(found["params"]))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from genret.cli import main
+from genret.cli import gin_files, main
 from genret.studies.layout import RESULT
 
 TRAIN = """
@@ -229,6 +229,24 @@ def test_a_study_killed_in_five_stages_finds_what_one_run_finds(
   assert any(row.get("was_killed") for row in found["rows"])
   for run in whole.glob("cells/*/run.trec"):
     assert run.read_text() == (killed / run.relative_to(whole)).read_text()
+
+
+SMALL = sorted((gin_files.shipped() / "studies" / "small").glob("*.gin"))
+STUDIES = [path.stem for path in SMALL if "AXES" in path.read_text()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIES)
+def test_all_commands_of_the_small_studies_can_be_read(name, tmp_path, capsys):
+  given = [f"--gin_file=studies/small/{name}.gin", f"--workdir={tmp_path}/w"]
+  (tmp_path / "q.tsv").write_text("")
+  sets = {"rows": "SQUAD_QUERIES", "ladder": "DEBIAN", "queries": "DEBIAN"}
+  if name in sets:
+    given.append(f"--gin.{sets[name]}='{tmp_path}/q.tsv'")
+  assert main.main(["study", *given, "--dry_run", "--only=seed=0"]) == 0
+  lines = capsys.readouterr().out.splitlines()
+  waiting = [line for line in lines if line.endswith("waits")]
+  assert waiting and all("boolq" not in line for line in waiting)
 
 
 def test_the_example_in_the_docs_is_a_study(tmp_path, capsys):

@@ -4,7 +4,10 @@ import dataclasses
 
 import pytest
 
+from genret.models import shapes
+from genret.models.sizes import SIZES
 from genret.models.t5 import T5Config
+from genret.retrieval.dual_spec import DualSpec
 from genret.retrieval.model_folder import ModelSpec
 from genret.studies import figures
 
@@ -96,3 +99,19 @@ def test_parameters_are_counted_of_the_whole_model(tmp_path):
   # Two gated feed-forward layers of three kernels, 8 numbers more in each.
   more = figures.parameters(tmp_path / "wider") - figures.parameters(tmp_path)
   assert more == 2 * 3 * 8
+
+
+def test_a_dual_encoder_has_no_decoder_and_a_projection(tmp_path):
+  DualSpec(
+    model=SIZES["tiny"],
+    scoring="mean",
+    dim=32,
+    temperature=0.05,
+    input_length=64,
+    document_length=128,
+    docnos="0",
+  ).save(tmp_path)
+  parts = shapes.count_by_part(shapes.abstract(SIZES["tiny"])["params"])
+  expected = parts["text embedding"] + parts["encoder"]
+  expected += 32 * SIZES["tiny"].emb_dim
+  assert figures.parameters(tmp_path) == expected

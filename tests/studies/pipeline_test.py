@@ -20,7 +20,7 @@ def test_what_is_read_otherwise_is_made_before():
     assert order.index(other) < order.index(command)
 
 
-@pytest.mark.parametrize("command", [*pipeline.SHARED, "train", "retrieve"])
+@pytest.mark.parametrize("command", pipeline.COMMANDS)
 def test_all_are_commands_of_genret(command):
   found = importlib.import_module(f"genret.cli.{command}").COMMAND
   assert found.name == command
