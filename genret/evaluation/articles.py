@@ -1,5 +1,6 @@
 """Which queries are about one article, and so are answered alike."""
 
+import collections
 from collections.abc import Iterable, Mapping
 
 from genret.core.collection import Collection, Qrels
@@ -8,16 +9,19 @@ from genret.core.collection import Collection, Qrels
 def clusters(
   qrels: Qrels, titles: Mapping[str, str], *, relevance: int = 1
 ) -> dict[str, int]:
-  """Groups queries whose answers share an article, or else a document.
+  """Groups queries about the same article.
 
-  An article is what several documents with one title are parts of. Queries
-  are in one cluster if a chain of such answers joins them.
+  An article is what several documents with one title are parts of; a document
+  without a title is one by itself. A query is about the article that has more
+  than half of its answers. One with answers all over the corpus, as topics of
+  TREC have, is about none and alone: chains of such answers would join nearly
+  all queries of a collection.
 
   >>> clusters(
-  ...   {"q1": {"a1": 1}, "q2": {"a2": 1, "b": 0}, "q3": {"b": 1}, "q4": {}},
+  ...   {"q1": {"a1": 1}, "q2": {"a2": 1, "b": 0}, "q3": {"a1": 1, "b": 1}},
   ...   {"a1": "Ships", "a2": "Ships", "b": ""},
   ... )
-  {'q1': 0, 'q2': 0, 'q3': 1, 'q4': 2}
+  {'q1': 0, 'q2': 0, 'q3': 1}
 
   Args:
     qrels: query id -> docno -> grade.
@@ -28,25 +32,16 @@ def clusters(
     Query id -> its cluster, numbered from 0 in the order of the qrels; a query
     without an answer is alone.
   """
-  parents: dict[tuple[str, str], tuple[str, str]] = {}
-
-  def root(key: tuple[str, str]) -> tuple[str, str]:
-    while parents.setdefault(key, key) != key:
-      parents[key] = parents[parents[key]]
-      key = parents[key]
-    return key
-
-  for query, judged in qrels.items():
-    mine = root(("query", query))
-    for docno in _answers(judged, relevance):
-      title = titles.get(docno, "")
-      shared = ("title", title) if title else ("document", docno)
-      parents[root(shared)] = mine
   numbers: dict[tuple[str, str], int] = {}
-  return {
-    query: numbers.setdefault(root(("query", query)), len(numbers))
-    for query in qrels
-  }
+  found = {}
+  for query, judged in qrels.items():
+    answers = list(_answers(judged, relevance))
+    articles = collections.Counter(_article(docno, titles) for docno in answers)
+    [(article, count)] = articles.most_common(1) or [(("", ""), 0)]
+    if 2 * count <= len(answers):
+      article = ("query", query)
+    found[query] = numbers.setdefault(article, len(numbers))
+  return found
 
 
 def of_collection(
@@ -63,6 +58,11 @@ def of_collection(
   found = collection.documents(sorted(rows[rows >= 0].tolist()))
   titles = {document.docno: document.title for document in found}
   return clusters(qrels, titles, relevance=relevance)
+
+
+def _article(docno: str, titles: Mapping[str, str]) -> tuple[str, str]:
+  title = titles.get(docno, "")
+  return ("title", title) if title else ("document", docno)
 
 
 def _answers(judged: Mapping[str, int], relevance: int) -> Iterable[str]:

@@ -17,7 +17,7 @@ MARKDOWN = "results.md"
 CSV = "results.csv"
 NOTES = """\
 In brackets the 95 % interval of the mean, over seeds and clusters of queries
-(those whose answers share an article); of one seed it says nothing of others.
+(those about one article); of one seed it says nothing of others.
 After ± the standard deviation over seeds. Hits@1 is the share of training pairs
 whose document comes first, of the seed with least; below {memorised:g} a row is
 under-trained and takes no part in comparisons. dev rises: what the last third
