@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 from tqdm import tqdm
@@ -20,6 +20,7 @@ from genret.core.collection import Collection
 from genret.core.errors import UserError
 from genret.retrieval import dual_spec
 from genret.stages import latency
+from genret.stages.account import Account, Search
 from genret.stages.compared_costs import Compared
 from genret.stages.costs_report import Costs
 from genret.stages.latency import Timing
@@ -37,28 +38,17 @@ class CostsConfig:
 
   Attributes:
     split: Whose queries are searched.
-    k: Documents a query.
-    num_beams: Docids kept a step; None for `k`.
-    checkpoint: `best`, `newest`, or a step.
-    scoring: `raw` or `renormalised`; None for the model's own way.
+    search: How they are searched.
     timing: Which queries are timed, and how often; None times none.
     compiled: Whether programs are compiled to be counted as well.
     devices: That the model was trained on; None for those of this machine.
   """
 
   split: str = "test"
-  k: int = 10
-  num_beams: int | None = None
-  checkpoint: str | int = "best"
-  scoring: Literal["raw", "renormalised"] | None = None
+  search: Search = Search()
   timing: Timing | None = Timing()
   compiled: bool = True
   devices: int | None = None
-
-  @property
-  def beams(self) -> int:
-    """Docids kept a step."""
-    return self.num_beams or self.k
 
 
 def run(
@@ -83,15 +73,13 @@ def run(
     ArtifactError: If the folder is no finished model folder.
     UserError: If the documents are not the model's, or there is no query.
   """
-  account = _opened(model_dir, collection)
+  account = _account(model_dir, collection)
   scheme, identity = account.scheme, artifacts.identity(model_dir)
   training = of_training(model_dir, config.devices)
   stages = {
     "parameters": account.parameters,
     "training step": lambda: _step(account, config.compiled),
-    "query": lambda: account.query(
-      num_beams=config.beams, compiled=config.compiled
-    ),
+    "query": lambda: account.query(config.search, compiled=config.compiled),
     "latency": lambda: _latency(config, account, collection),
     "bytes": account.sizes,  # of an index that the searches may have made
   }
@@ -112,7 +100,7 @@ def run(
       "parameters": done["parameters"],
       "flops": flops,
       "operations": operations,
-      "search": {"k": config.k, "num_beams": config.beams},
+      "search": {"k": config.search.k, "num_beams": config.search.beams},
       "latency": done["latency"],
       "bytes": done["bytes"],
       "training": training,
@@ -142,12 +130,12 @@ def of_training(folder: Path, devices: int | None) -> dict[str, Any]:
   }
 
 
-def _opened(model_dir: Path, collection: Collection) -> Written | Compared:
+def _account(model_dir: Path, collection: Collection) -> Account:
   kind = Compared if dual_spec.is_dual(model_dir) else Written
-  return kind(folder=Path(model_dir), collection=collection)
+  return kind.of(Path(model_dir), collection)
 
 
-def _step(account: Written | Compared, compiled: bool) -> dict[str, Any]:
+def _step(account: Account, compiled: bool) -> dict[str, Any]:
   step = account.step
   return {
     "rows": step.rows,
@@ -158,7 +146,7 @@ def _step(account: Written | Compared, compiled: bool) -> dict[str, Any]:
 
 
 def _latency(
-  config: CostsConfig, account: Written | Compared, collection: Collection
+  config: CostsConfig, account: Account, collection: Collection
 ) -> dict[str, Any] | None:
   if config.timing is None:
     return None
@@ -167,12 +155,7 @@ def _latency(
     raise UserError(
       f"{collection.name} has no query in {config.split!r} to be timed."
     )
-  search = account.search(
-    k=config.k,
-    num_beams=config.num_beams,
-    checkpoint=config.checkpoint,
-    scoring=config.scoring,
-  )
+  search = account.opened(config.search)
   return dataclasses.asdict(latency.measure(search, queries, config.timing))
 
 

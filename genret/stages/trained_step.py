@@ -17,10 +17,9 @@ from jax.sharding import Mesh
 
 from genret.core import artifacts
 from genret.models import flops_formula
-from genret.models.compiled_flops import compiled_flops
-from genret.models.flops import flops
 from genret.models.sizes import T5Config
 from genret.retrieval.model_folder import ModelSpec
+from genret.stages.account import CountedStep
 from genret.training import abstract_step
 from genret.training.fitting import Split, Step
 from genret.training.losses import Loss
@@ -32,7 +31,7 @@ ALONE = Split(num_devices=1, mesh=MeshShape())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainedStep:
+class TrainedStep(CountedStep):
   """What a step of a finished run reads and does.
 
   Attributes:
@@ -67,14 +66,6 @@ class TrainedStep:
     """Of a batch."""
     return self.step.batch_size
 
-  def counted(self) -> int:
-    """Counts the products of the traced step."""
-    return flops(*self._program())
-
-  def compiled(self) -> float | None:
-    """Counts what XLA makes of it; None where products stand in loops."""
-    return compiled_flops(*self._program())
-
   def formula(self) -> int:
     """Returns 6 a parameter and token, or what is left of a frozen encoder.
 
@@ -91,7 +82,7 @@ class TrainedStep:
       passes=2 if self.step.loss.consistency else 1,
     )
 
-  def _program(self) -> tuple[Any, ...]:
+  def program(self) -> tuple[Any, ...]:
     """Returns the step and the shapes of its arguments."""
     devices = np.asarray(jax.devices()[:1]).reshape(1, 1)
     mesh = Mesh(devices, ("data", "model"))

@@ -1,11 +1,10 @@
 """What a model that writes docids costs: its parts, its search, its files."""
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 
@@ -18,61 +17,45 @@ from genret.retrieval import model_folder
 from genret.retrieval.generative import Retriever
 from genret.retrieval.model_folder import ModelSpec
 from genret.stages import retrieve
+from genret.stages.account import Account, Search, file_bytes
 from genret.stages.trained_step import TrainedStep
 
-FLOAT32 = 4
 
+class Written(Account):
+  """The account of a model folder of `genret train`."""
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Written:
-  """The account of a model folder of `genret train`.
+  @classmethod
+  def of(cls, folder: Path, collection: Collection) -> Self:
+    """Reads what the folder says of the model.
 
-  Attributes:
-    folder: Of a finished model.
-    collection: The model's own.
-  """
-
-  folder: Path
-  collection: Collection
-
-  @functools.cached_property
-  def spec(self) -> ModelSpec:
-    """Its `model.json`."""
-    return ModelSpec.load(self.folder)
-
-  @property
-  def scheme(self) -> str:
-    """Of its docids."""
-    return self.spec.scheme
-
-  @functools.cached_property
-  def step(self) -> TrainedStep:
-    """A step of its training."""
-    return TrainedStep.of(self.folder)
+    Raises:
+      ArtifactError: If it is no finished model folder.
+    """
+    return cls(
+      folder=folder,
+      collection=collection,
+      spec=ModelSpec.load(folder),
+      step=TrainedStep.of(folder),
+    )
 
   def parameters(self) -> dict[str, int]:
     """Counts its parameters, as the function does."""
     tree = shapes.abstract(self.spec.model)["params"]
     return parameters(tree, self.spec.model.encoder)
 
-  def query(self, *, num_beams: int, compiled: bool) -> dict[str, Any]:
-    """Counts the search of the longest query; shorter ones take less.
-
-    Args:
-      num_beams: Docids kept a step.
-      compiled: Whether its parts are compiled, to be counted as well.
-    """
-    model = self.spec.model
-    shape = {"input_length": self.spec.input_length, "num_beams": num_beams}
+  def query(self, search: Search, *, compiled: bool) -> dict[str, Any]:
+    """Counts the encoder, and each symbol for all beams: `query_flops`."""
+    model, length = self.spec.model, self.spec.input_length
+    shape = {"input_length": length, "num_beams": search.beams}
     parts = query_flops(model, **shape)
-    made = None
+    made = math.nan
     if compiled:
       made = sum(query_flops(model, **shape, count=_compiled).values())
     return {
-      "input_length": self.spec.input_length,
+      "input_length": length,
       "by_part": parts,
       "counted": sum(parts.values()),
-      "compiled": None if made is None or math.isnan(made) else made,
+      "compiled": None if math.isnan(made) else made,
       "formula": flops_formula.query(
         flops_formula.multiplied(model),
         **shape,
@@ -80,44 +63,21 @@ class Written:
       ),
     }
 
-  def search(
-    self,
-    *,
-    k: int,
-    num_beams: int | None,
-    checkpoint: str | int,
-    scoring: str | None,
-  ) -> Callable[[Sequence[Query]], Any]:
-    """Opens the model; returns what searches queries.
-
-    Args:
-      k: Documents a query.
-      num_beams: Docids kept a step; None for `k`.
-      checkpoint: `best`, `newest`, or a step.
-      scoring: None for the model's own way.
-
-    Raises:
-      UserError: If the documents are not the model's.
-    """
+  def opened(self, search: Search) -> Callable[[Sequence[Query]], Any]:
+    """Loads the model; returns what searches queries."""
     retriever = Retriever.load(
-      self.folder, checkpoint=checkpoint, scoring=scoring
+      self.folder, checkpoint=search.checkpoint, scoring=search.scoring
     )
     retrieve.check_documents(retriever.table, self.folder, self.collection)
-    return functools.partial(retriever.run, k=k, num_beams=num_beams)
+    return functools.partial(
+      retriever.run, k=search.k, num_beams=search.num_beams
+    )
 
-  def sizes(self) -> dict[str, int]:
-    """Returns bytes: of weights in float32, of the trie and the docids.
-
-    The index is what a search reads besides the weights: both of these.
-    """
+  def index_bytes(self) -> dict[str, int]:
+    """Returns the bytes of the trie, of the docids, and of both."""
     trie = file_bytes(self.folder / model_folder.TRIE)
     docids = file_bytes(self.folder / model_folder.DOCIDS)
-    return {
-      "weights": FLOAT32 * self.parameters()["all"],
-      "trie": trie,
-      "docids": docids,
-      "index": trie + docids,
-    }
+    return {"trie": trie, "docids": docids, "index": trie + docids}
 
 
 def parameters(
@@ -139,12 +99,6 @@ def parameters(
       frozen += leaf.size
   total = sum(counts.values())
   return {**counts, "all": total, "trained": total - frozen}
-
-
-def file_bytes(folder: Path) -> int:
-  """Returns the bytes of all files below a folder."""
-  files = (path for path in folder.rglob("*") if path.is_file())
-  return sum(path.stat().st_size for path in files)
 
 
 def _compiled(*program: Any) -> float:

@@ -3,6 +3,7 @@ import pytest
 from genret.cli import gin_setup, main
 from genret.cli.costs import COMMAND
 from genret.stages import costs
+from genret.stages.account import Search
 from genret.stages.costs import CostsConfig
 from genret.stages.latency import Timing
 
@@ -13,7 +14,9 @@ def test_run_file_builds_the_settings():
   given = [*REQUIRED, "--gin.NUM_BEAMS=7", "--gin.QUERIES=3"]
   _, settings = gin_setup.split(given)
   built = gin_setup.load([COMMAND.run_file], settings).build(costs.run)
-  assert built["config"] == CostsConfig(num_beams=7, timing=Timing(queries=3))
+  assert built["config"] == CostsConfig(
+    search=Search(num_beams=7), timing=Timing(queries=3)
+  )
   assert built["model_dir"] == "m" and built["out"] is None
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from genret.core.errors import ArtifactError
 from genret.stages import costs
+from genret.stages.account import Search
 from genret.stages.compared_costs import Compared, ComparedStep, multiplied
 from genret.stages.costs import CostsConfig
 from genret.stages.latency import Timing
@@ -21,13 +22,13 @@ DOCUMENTS = 64
 def account(untrained_dual, collection):
   @functools.cache
   def make(scoring):
-    return Compared(folder=untrained_dual(scoring), collection=collection)
+    return Compared.of(untrained_dual(scoring), collection)
 
   return make
 
 
 def test_a_query_is_encoded_and_compared_with_all(account):
-  found = account("mean").query(num_beams=1, compiled=True)
+  found = account("mean").query(Search(), compiled=True)
   parts = found["by_part"]
   attention = 2 * L * L * J
   positions = 2 * 32 * L * L  # buckets of two heads
@@ -41,7 +42,7 @@ def test_a_query_is_encoded_and_compared_with_all(account):
 
 
 def test_late_interaction_compares_every_pair_of_tokens(account):
-  found = account("late").query(num_beams=1, compiled=False)
+  found = account("late").query(Search(), compiled=False)
   assert found["by_part"]["comparing"] == 2 * DOCUMENTS * DIM * L * M
   assert found["compiled"] is None
 

@@ -9,12 +9,13 @@ from genret.models import shapes
 from genret.models.encoder_config import EncoderConfig
 from genret.models.sizes import T5Config
 from genret.stages import written_costs
+from genret.stages.account import Search
 from genret.stages.written_costs import Written
 
 
 @pytest.fixture
 def account(untrained, collection):
-  return Written(folder=untrained("semantic"), collection=collection)
+  return Written.of(untrained("semantic"), collection)
 
 
 def test_parameters_are_counted_by_part(account):
@@ -47,16 +48,8 @@ def test_parts_that_no_t5_has_are_counted_by_their_names():
 
 def test_more_beams_cost_more_after_the_first_symbol(account):
   one, ten = (
-    account.query(num_beams=beams, compiled=False) for beams in (1, 10)
+    account.query(Search(num_beams=beams), compiled=False) for beams in (1, 10)
   )
   assert one["by_part"]["encoder"] == ten["by_part"]["encoder"]
   assert one["formula"] < ten["formula"] and one["counted"] < ten["counted"]
   assert one["compiled"] is None
-
-
-def test_files_are_summed_below_a_folder(tmp_path):
-  (tmp_path / "inner").mkdir()
-  (tmp_path / "inner" / "a").write_bytes(b"12345")
-  (tmp_path / "b").write_bytes(b"123")
-  assert written_costs.file_bytes(tmp_path) == 8
-  assert written_costs.file_bytes(tmp_path / "nothing") == 0
