@@ -48,6 +48,7 @@ _STYLE = {
   "xtick.color": INK,
   "ytick.color": INK,
   "svg.fonttype": "none",
+  "text.parse_math": False,
 }
 
 

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from genret.core import artifacts
 from genret.studies import (
   page,
@@ -165,11 +167,9 @@ def _draw(
   if not plots.available():
     return {}
   folder = results.folder / page.PLOTS
-  return {
-    panel.name: plots.write(folder, panel)
-    for kind in kinds
-    for panel in kind.panels
-  }
+  panels = [panel for kind in kinds for panel in kind.panels]
+  bar = tqdm(panels, desc="plots", unit="plot", delay=2)
+  return {panel.name: plots.write(folder, panel) for panel in bar}
 
 
 def _inliner(drawn: Mapping[str, Mapping[str, Path]]) -> page.Draw:

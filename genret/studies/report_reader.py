@@ -17,6 +17,11 @@ FILE = "results.json"
 FORMAT = 1
 RISING = 0.005  # where the file does not say
 MARGIN = 0.02  # likewise
+_KINDS = {
+  **dict.fromkeys(("axes", "notes", "missing", "machine"), dict),
+  **dict.fromkeys(("rows", "contrasts", "slopes", "not_fitted"), list),
+  "measures": list,
+}
 BED_AXES = ("collection", "corpus", "rung", "coverage", "fold")
 """Axes that say what is searched, where the file names none."""
 
@@ -297,6 +302,19 @@ def read(folder: Path) -> Results:
       " anew with `genret study --report`.",
       path=path,
     )
+  for key, kind in _KINDS.items():
+    found = raw.get(key)
+    if found is not None and not isinstance(found, kind):
+      raise DataError(
+        f"{key} is a {type(found).__name__}; expected a {kind.__name__}",
+        path=path,
+      )
+  for key in ("rows", "contrasts", "slopes"):
+    for number, one in enumerate(raw.get(key) or (), 1):
+      if not isinstance(one, dict):
+        raise DataError(
+          f"{key}, the {number}.: {one!r} is no object", path=path
+        )
   return Results(folder=Path(folder), raw=raw)
 
 

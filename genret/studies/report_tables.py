@@ -60,7 +60,6 @@ def training(results: Results) -> Table:
     "Training: what each row knows beforehand, was given, and has learned",
     [
       named(results),
-      ("knows beforehand", _knows),
       number("documents", wording.count, "documents"),
       number("parameters", wording.amount, "parameters"),
       number("steps", wording.count, "steps"),
@@ -68,6 +67,7 @@ def training(results: Results) -> Table:
       number("CPU-minutes", wording.amount, "cpu_minutes"),
       ("Hits@1 of training pairs", _memorised),
       ("dev rises", _rises),
+      ("knows beforehand", _knows),
     ],
     results.settings,
   )

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from genret.studies import page
-from genret.studies.report_blocks import Cell, Items, Line, Link, Section, Table
+from genret.studies.report_blocks import (
+  Cell,
+  Gallery,
+  Items,
+  Line,
+  Link,
+  Picture,
+  Section,
+  Table,
+)
 
 VOID = {"meta", "path", "use", "br"}
 WAITS = 120  # seconds for axe-core, on a machine with other work
@@ -98,11 +107,24 @@ def test_text_is_no_markup():
   assert '<p class="marks">† under-trained' in text
 
 
-def test_long_tables_scroll_and_many_plots_are_folded(made_report):
-  text = (made_report / "report.html").read_text("utf-8")
-  assert 'class="scroll"' in text and "scroll tall" not in text
-  lines = [Line(cells=[Cell(text="a")])] * (page.TALL + 1)
-  assert "scroll tall" in page.table(Table(title="", head=["a"], lines=lines))
+def test_long_tables_scroll():
+  def table(number):
+    lines = [Line(cells=[Cell(text="a")])] * number
+    return page.table(Table(title="", head=["a"], lines=lines))
+
+  assert 'class="scroll"' in table(page.TALL)
+  assert 'class="scroll tall"' in table(page.TALL + 1)
+
+
+def test_many_plots_are_folded_away():
+  table = Table(title="", head=[], lines=[])
+  pictures = [Picture(name=n, title=n, table=table) for n in "abcde"]
+  gallery = Gallery(title="T", anchor="t", caption="C", pictures=pictures)
+  text = page.block(gallery, lambda picture: f"({picture.name})")
+  shown, folded = text.split('<details class="more">')
+  assert "<summary>2 more plots</summary>" in folded
+  assert all(f"({name})" in shown for name in "abc")
+  assert all(f"({name})" in folded for name in "de")
 
 
 def test_other_things_are_no_blocks():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from genret.studies import plots
@@ -37,6 +39,12 @@ def test_a_plot_is_two_files_that_say_what_they_show(panel, tmp_path):
     assert f">{said}</text>" in text
   for point in plots.points(panel):
     assert text.count(f'id="{point}"') == 1
+
+
+def test_names_are_no_formulas(panel, tmp_path):
+  priced = dataclasses.replace(panel, title="at $1 and $2 \\x")
+  text = plots.write(tmp_path, priced)["svg"].read_text()
+  assert ">at $1 and $2 \\x</text>" in text
 
 
 def test_points_say_what_they_are(panel):

@@ -83,6 +83,9 @@ def test_a_folder_without_results_says_what_makes_them(tmp_path):
     ("[]", "a list, not an object"),
     (json.dumps({"format": 2}), "format 2; this genret reads 1"),
     ("{}", "format None"),
+    ('{"format": 1, "rows": {}}', "rows is a dict; expected a list"),
+    ('{"format": 1, "rows": [3]}', "rows, the 1.: 3 is no object"),
+    ('{"format": 1, "axes": []}', "axes is a list; expected a dict"),
   ],
 )
 def test_results_of_another_kind_are_refused(text, why, tmp_path):

@@ -67,6 +67,6 @@ def test_under_trained_rows_are_marked_everywhere(study_results):
 
   results = study_results(change)
   training = report_tables.training(results).lines[0].cells
-  assert training[0].mark == "†" and training[-2].note == "under-trained"
+  assert training[0].mark == "†" and training[-3].note == "under-trained"
   assert report_tables.quality(results)[0].lines[1].cells[1].mark == "†"
   assert report_tables.cells(results).lines[1].cells[0].mark == "†"

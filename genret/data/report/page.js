@@ -13,8 +13,9 @@ for (const table of document.querySelectorAll("table")) {
     return Number(found[0].replaceAll(",", "")) * unit;
   };
   const compare = (a, b) => {
-    if (typeof a === "number" && typeof b === "number") return a - b;
-    return String(a).localeCompare(String(b), "en", { numeric: true });
+    if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+    if (typeof a === "number") return a - b;
+    return a.localeCompare(b, "en", { numeric: true });
   };
   [...table.tHead.rows[0].cells].forEach((head, i) => {
     const button = document.createElement("button");
