@@ -1,5 +1,6 @@
 """What a T5 of some configuration is made of, without making it."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,12 @@ def abstract(config: T5Config) -> dict[str, Any]:
   Returns:
     What `T5(config).init` returns, `jax.ShapeDtypeStruct`s for arrays.
   """
+  return jax.tree.map(lambda leaf: leaf, _abstract(config))
+
+
+@functools.lru_cache(maxsize=64)
+def _abstract(config: T5Config) -> dict[str, Any]:
+  """Traces each shape once: a study has many cells of one."""
   return abstract_module(T5(config))
 
 
