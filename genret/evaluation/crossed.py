@@ -17,6 +17,7 @@ intervals that hold the truth in up to 96.6 % of simulated studies).
 
 import dataclasses
 import functools
+import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -43,20 +44,23 @@ class Sampled:
     deviations: Of resamples from it [R].
     clusters: Of queries; with fewer than two nothing is known of how it
       varies, and no deviation is over 0.
+    within: What no mean of these values can be below or above.
   """
 
   mean: float
   deviations: np.ndarray
   clusters: int
+  within: tuple[float, float] = (-math.inf, math.inf)
 
   def interval(self, confidence: float = 0.95) -> Interval:
     """Returns the interval that so many resamples lie in, centred."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(self.deviations, [tail, 1 - tail])
+    least, most = self.within
     return Interval(
       mean=self.mean,
-      low=self.mean + min(float(low), 0.0),
-      high=self.mean + max(float(high), 0.0),
+      low=max(self.mean + min(float(low), 0.0), least),
+      high=min(self.mean + max(float(high), 0.0), most),
       confidence=confidence,
     )
 
@@ -114,12 +118,16 @@ def mean(
   (0.375, 2)
 
   Args:
-    values: [S, Q]; of one seed, or [Q], only queries vary.
+    values: [S, Q]; of one seed, or [Q], only queries vary. Where all are from
+      0 to 1, as shares are, so is the interval.
     clusters: Of each query the cluster [Q]; None for one of its own.
     resamples: Fewer are made of over 6,400 clusters, at least 1,000.
     seed: Of the resampling.
   """
-  return combined([(1.0, values)], clusters, resamples=resamples, seed=seed)
+  found = combined([(1.0, values)], clusters, resamples=resamples, seed=seed)
+  if np.min(values) < 0 or np.max(values) > 1:
+    return found
+  return dataclasses.replace(found, within=(0.0, 1.0))
 
 
 def difference(

@@ -187,6 +187,16 @@ def test_one_cluster_says_nothing_of_others():
   assert found.equivalence(0.9) == 1.0
 
 
+def test_shares_have_intervals_of_shares():
+  found = crossed.mean(np.repeat([0.0, 1.0], [19, 1])).interval()
+  assert found.low == 0.0 and 0.05 < found.high < 0.3
+  turned = crossed.mean(np.repeat([1.0, 0.0], [19, 1])).interval()
+  assert turned.high == 1.0 and 0.7 < turned.low < 0.95
+  gap = crossed.difference([0.0, 0.0, 0.0, 1.0], np.zeros(4)).interval()
+  assert gap.low < 0.0
+  assert crossed.mean([-1.0, 0.0, 0.0, 1.0]).interval().low < 0.0
+
+
 def test_many_clusters_are_resampled_less_and_repeat(monkeypatch):
   values = np.arange(30.0) % 7
   whole = crossed.mean(values).deviations
