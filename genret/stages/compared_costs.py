@@ -23,6 +23,7 @@ from genret.retrieval.dual import DualRetriever
 from genret.retrieval.dual_spec import DualSpec
 from genret.stages import trained_step
 from genret.stages.account import Account, CountedStep, Search, file_bytes
+from genret.stages.dual_config import TrainConfig
 from genret.stages.trained import RESULT
 from genret.stages.written_costs import parameters
 from genret.training import contrastive
@@ -63,6 +64,29 @@ class ComparedStep(CountedStep):
       texts=found["batch_size"],
       negatives=negatives["count"] if negatives else 0,
     )
+
+  @classmethod
+  def planned(cls, config: TrainConfig) -> "ComparedStep":
+    """Returns the step of a run that has not begun."""
+    return cls(
+      spec=DualSpec(
+        model=config.model.plain,
+        scoring=config.scoring,
+        dim=config.dim,
+        temperature=config.temperatures[0],
+        input_length=config.input_length,
+        document_length=config.document_length,
+        docnos="",
+      ),
+      optimizer=config.optimizer,
+      texts=config.batch_size,
+      negatives=config.negatives.count if config.negatives else 0,
+    )
+
+  def parameters(self) -> dict[str, int]:
+    """Counts the model's parameters, as `written_costs.parameters` does."""
+    found = parameters(_abstract(self.spec), self.spec.model.encoder)
+    return {part: count for part, count in found.items() if count}
 
   @property
   def rows(self) -> int:
@@ -113,9 +137,8 @@ class Compared(Account):
     return cls(folder=folder, collection=collection, spec=step.spec, step=step)
 
   def parameters(self) -> dict[str, int]:
-    """Counts its parameters, as `written_costs.parameters` does."""
-    found = parameters(_abstract(self.spec), self.spec.model.encoder)
-    return {part: count for part, count in found.items() if count}
+    """Counts its parameters, as its step does."""
+    return self.step.parameters()
 
   def query(self, search: Search, *, compiled: bool) -> dict[str, Any]:
     """Counts the encoder, and comparing with all documents.

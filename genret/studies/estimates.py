@@ -6,7 +6,8 @@ from pathlib import Path
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
 from genret.models import shapes
-from genret.stages import trained_step
+from genret.stages import dual_config, trained_step
+from genret.stages.compared_costs import ComparedStep
 from genret.stages.train import TrainConfig
 from genret.studies.calibration import Calibration, Cost
 from genret.studies.grid import Cell
@@ -33,10 +34,12 @@ class Estimate:
   calibration: Calibration | None = None
 
 
-def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
+def estimate(
+  layout: Layout, cell: Cell, config: TrainConfig | dual_config.TrainConfig
+) -> Estimate:
   """Guesses the size of a cell's model, and what its steps take.
 
-  Operations are those of `trained_step.formula`: 6 a parameter and token.
+  Operations are 6 a parameter and token, as `genret costs` has the formula.
   Rows are packed with examples of a quarter of the length that queries may
   have.
 
@@ -45,6 +48,8 @@ def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
     cell: Which.
     config: Of its training.
   """
+  if isinstance(config, dual_config.TrainConfig):
+    return _compared(layout, cell, config)
   documents = num_documents(layout, cell)
   symbols, length = _symbols(layout, cell, documents)
   if documents is None or symbols is None:
@@ -65,13 +70,34 @@ def estimate(layout: Layout, cell: Cell, config: TrainConfig) -> Estimate:
     cached_states=config.cache_states,
     passes=2 if config.loss.consistency else 1,
   )
-  cost = Cost(start=START, step=flops / FLOPS, first_look=LOOK, look=LOOK)
   return Estimate(
     parameters=sum(counts.values()),
     step_flops=flops,
-    calibration=Calibration(
-      cost=cost, examples_a_step=_examples(config, length), documents=documents
-    ),
+    calibration=_guess(flops, _examples(config, length), documents),
+  )
+
+
+def _compared(
+  layout: Layout, cell: Cell, config: dual_config.TrainConfig
+) -> Estimate:
+  """Guesses what a dual encoder takes; it has no docids."""
+  step = ComparedStep.planned(config)
+  documents, flops = num_documents(layout, cell), step.formula()
+  return Estimate(
+    parameters=step.parameters()["all"],
+    step_flops=flops,
+    calibration=None
+    if documents is None
+    else _guess(flops, float(config.batch_size), documents),
+  )
+
+
+def _guess(flops: int, examples: float, documents: int) -> Calibration:
+  """Guesses what steps of so many operations and examples take."""
+  return Calibration(
+    cost=Cost(start=START, step=flops / FLOPS, first_look=LOOK, look=LOOK),
+    examples_a_step=examples,
+    documents=documents,
   )
 
 

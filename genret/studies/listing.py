@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from genret.stages import dual_config
 from genret.stages.train import TrainConfig
 from genret.studies import calibration, costs, estimates
 from genret.studies.calibration import Calibration
@@ -106,7 +107,7 @@ def line(worker: Worker, cell: Cell) -> Line:
   known = worker.calibrated(cell)
   config = worker.reader.training(cell).values.get("config")
   found = estimates.Estimate()
-  if isinstance(config, TrainConfig):
+  if isinstance(config, TrainConfig | dual_config.TrainConfig):
     found = estimates.estimate(worker.layout, cell, config)
   looks = worker.layout.study.looks
   taken = known or found.calibration

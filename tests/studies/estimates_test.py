@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from genret.models.t5 import T5Config
+from genret.stages import dual_config
+from genret.stages.hard_negatives import HardNegatives
 from genret.stages.train import TrainConfig
 from genret.studies import estimates
 from genret.training.loop import LoopConfig
@@ -51,3 +53,23 @@ def test_a_collection_is_counted_once_it_is_prepared(layout, prepared, cell_of):
   assert estimates.num_documents(layout, cell_of(collection="other")) is None
   found = estimates.estimate(layout, cell_of(collection="other"), CONFIG)
   assert found.parameters is None and found.calibration is None
+
+
+def test_a_dual_encoder_has_no_docids(layout, cell_of):
+  config = dual_config.TrainConfig(
+    model=CONFIG.model,
+    mixture="m",
+    loop=CONFIG.loop,
+    batch_size=16,
+    input_length=32,
+    document_length=64,
+    negatives=HardNegatives(count=2),
+  )
+  found = estimates.estimate(layout, cell_of(), config)
+  table = 32128 * 8  # of the text vocabulary
+  encoder = found.parameters - table
+  assert encoder > 4 * 64 + 3 * 8 * 16
+  assert found.step_flops == 6 * encoder * 16 * (32 + 3 * 64)
+  assert found.calibration.examples_a_step == 16
+  other = estimates.estimate(layout, cell_of(collection="other"), config)
+  assert other.parameters == found.parameters and other.calibration is None
