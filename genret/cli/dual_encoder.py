@@ -8,6 +8,8 @@ _SHARED = {
   "collection",
   "model_dir",
   "initial_checkpoint_path",
+  "cache_states",
+  "states",
   "train_steps",
   "batch_size",
   "learning_rate",

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
-from jaxtyping import Float32, Int
+from jaxtyping import Float, Float32, Int
 
 from genret.core import errors
 from genret.models import bert_parameters, encoders, layers, parameters
@@ -77,12 +77,18 @@ class DualEncoder(nn.Module):
     return self.vectors(inputs), self.vectors(documents)
 
   def vectors(
-    self, tokens: Int[Array, "B L"], *, deterministic: bool = True
+    self,
+    tokens: Int[Array, "B L"],
+    *,
+    states: Float[Array, "B L E"] | None = None,
+    deterministic: bool = True,
   ) -> Float32[Array, "B *L D"]:
     """Encodes texts.
 
     Args:
       tokens: ids; 0 pads.
+      states: of the same tokens, from `encoders.frozen_states`; the frozen
+        layers are then not run.
       deterministic: False drops values, and needs the "dropout" rng.
 
     Returns:
@@ -97,14 +103,16 @@ class DualEncoder(nn.Module):
       drop = layers.Dropout(
         self.config.dropout_rate, self.make_rng("dropout")
       ).within(0)
-    states = encoders.encode(params, self.config, tokens, drop=drop)
+    found = encoders.encode(
+      params, self.config, tokens, states=states, drop=drop
+    )
     present = (tokens > 0)[..., None]  # [B, L, 1]
-    states = jnp.where(present, states.astype(jnp.float32), 0)
+    found = jnp.where(present, found.astype(jnp.float32), 0)
     if self.scoring == "mean":
-      states = states.sum(axis=1) / jnp.maximum(present.sum(axis=1), 1)
+      found = found.sum(axis=1) / jnp.maximum(present.sum(axis=1), 1)
     if self.dim is not None:
-      states = layers.multiply(states, self.projection()["kernel"])
-    return _unit(states)
+      found = layers.multiply(found, self.projection()["kernel"])
+    return _unit(found)
 
 
 def scores(

@@ -19,6 +19,7 @@ from genret.retrieval.late_interaction import TokenVectors
 from genret.retrieval.muvera import Muvera
 from genret.tasks.documents import Documents
 from genret.tasks.pair_feed import padded_length
+from genret.tasks.states import StateRows
 
 _VECTORS = "vectors.npy"
 _BATCH = 64  # texts encoded at a time
@@ -32,7 +33,8 @@ class Index:
   Attributes:
     spec: Of the encoder.
     params: Its parameters.
-    documents: Their tokens.
+    documents: Their tokens; where these have states, the frozen part of the
+      encoder is not run.
     folder: Where vectors are kept; None keeps them in memory.
   """
 
@@ -109,7 +111,18 @@ class Index:
       self.params,
       self.documents.lengths(every),
       padded=self.documents.padded,
+      states=self._states,
       label="encode documents",
+    )
+
+  @property
+  def _states(self) -> Callable[[np.ndarray, int], np.ndarray] | None:
+    kept = self.documents.examples.states
+    if kept is None:
+      return None
+    rows = StateRows([kept])
+    return lambda members, length: rows.gather(
+      self.documents.places(members, length)
     )
 
 
@@ -119,6 +132,7 @@ def encoded(
   lengths: np.ndarray,
   *,
   padded: Callable[[np.ndarray, int], np.ndarray],
+  states: Callable[[np.ndarray, int], np.ndarray] | None = None,
   label: str = "encode",
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Encodes texts, in batches of one size and of like length.
@@ -128,6 +142,7 @@ def encoded(
     params: Its parameters.
     lengths: Ids of each text.
     padded: Returns the ids of some texts, padded to a length.
+    states: Returns their states, alike; None runs the whole encoder.
     label: Of the progress bar.
 
   Yields:
@@ -137,13 +152,18 @@ def encoded(
   with tqdm(total=len(order), desc=label, unit="text", delay=2) as bar:
     for first in range(0, len(order), _BATCH):
       members = order[first : first + _BATCH]
-      tokens = padded(members, padded_length(lengths[members].max()))
-      tokens = np.pad(tokens, ((0, _BATCH - len(members)), (0, 0)))
-      found = _vectors(module, params, tokens)
+      length = padded_length(lengths[members].max())
+      rows = np.resize(members, _BATCH)  # the last batch has some twice
+      known = states(rows, length) if states else None
+      found = _vectors(module, params, padded(rows, length), states=known)
       yield members, np.asarray(found)[: len(members)]
       bar.update(len(members))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _vectors(module: DualEncoder, params: Any, tokens: Array) -> Array:
-  return module.apply({"params": params}, tokens, method="vectors")
+def _vectors(
+  module: DualEncoder, params: Any, tokens: Array, *, states: Array | None
+) -> Array:
+  return module.apply(
+    {"params": params}, tokens, states=states, method="vectors"
+  )

@@ -17,6 +17,7 @@ from genret.core import artifacts
 from genret.core.errors import ConfigError
 from genret.models import encoders
 from genret.models.t5 import T5Config
+from genret.retrieval.dual_spec import DualSpec
 from genret.retrieval.model_folder import ModelSpec
 from genret.tasks import feed, states
 from genret.tasks.examples import Examples
@@ -29,10 +30,11 @@ FOLDER = "states"
 def opened(
   wanted: bool,
   mixture: seqio.Mixture | str,
-  spec: ModelSpec,
+  spec: ModelSpec | DualSpec,
   *,
   out: Path,
   shared: Path | None = None,
+  more: Mapping[str, Examples] | None = None,
 ) -> "CachedStates":
   """Checks that a run can read states, if it wants to.
 
@@ -43,6 +45,7 @@ def opened(
     out: The model folder.
     shared: Folder that keeps states for other runs; None keeps them in the
       model folder until the run ends.
+    more: What else the run reads, by a name of its own.
 
   Raises:
     ConfigError: If nothing is frozen, the texts are not known beforehand, the
@@ -51,7 +54,7 @@ def opened(
   examples = {}
   if wanted:
     check(spec.model)
-    examples = feed.examples_of(mixture)
+    examples = {**feed.examples_of(mixture), **(more or {})}
   elif shared is not None:
     raise ConfigError(
       f"{shared} is to keep states of the inputs, and this run computes them in"

@@ -56,6 +56,7 @@ class TrainConfig:
     dense_start: Not used, there being no head; files of models set it.
     lexical_start: As there, for the lexical vectors alone.
     initial_checkpoint: As there, for the encoder alone.
+    cache_states: As there, of texts and of documents.
     allow_other_topology: As there.
     memorised_pairs: As there: a pair is known when its document comes first.
   """
@@ -80,6 +81,7 @@ class TrainConfig:
   dense_start: DenseStart = DenseStart()
   lexical_start: LexicalStart | None = None
   initial_checkpoint: str | Path | None = None
+  cache_states: bool = False
   allow_other_topology: bool = False
   memorised_pairs: int = 0
 
@@ -139,6 +141,8 @@ def recipe(
   }
   if len(config.temperatures) == 1:
     del arguments["tuning_steps"]
+  if not config.cache_states:
+    del arguments["cache_states"]
   arguments["model"] = config.model.plain
   return artifacts.Recipe(
     stage=STAGE,

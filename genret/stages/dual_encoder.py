@@ -18,6 +18,7 @@ from genret.retrieval import dual, dual_spec, model_folder
 from genret.retrieval.dual import DualRetriever
 from genret.retrieval.dual_spec import DualSpec
 from genret.stages import (
+  cached_states,
   dev_queries,
   dual_config,
   hard_negatives,
@@ -33,9 +34,9 @@ from genret.stages.initial_weights import InitialWeights
 from genret.stages.temperature import Trial
 from genret.stages.train import CONFIG, NO_TEXT, OPERATIVE_CONFIG, ConfigText
 from genret.tasks import feed
-from genret.tasks.documents import Documents
 from genret.tasks.pair_feed import PairBatches
 from genret.tasks.pairs import Pairs
+from genret.tasks.states import StateRows
 from genret.training import contrastive, partitioning
 from genret.training.checkpoints import Checkpoints
 from genret.training.contrastive import Contrast
@@ -46,6 +47,7 @@ __all__ = ["DevConfig", "TrainConfig", "run"]
 
 NEGATIVES = "negatives"
 _TUNING = "tuning"
+_DOCUMENTS = "documents"  # no task of a mixture: their names begin otherwise
 
 
 def run(
@@ -53,6 +55,7 @@ def run(
   collection: Collection,
   *,
   out: Path,
+  states: Path | None = None,
   text: ConfigText = NO_TEXT,
 ) -> Path:
   """Trains to the last step, going on from the newest whole checkpoint.
@@ -61,6 +64,8 @@ def run(
     config: The run.
     collection: What is indexed, and whose dev queries judge the run.
     out: The model folder, new or of this very run.
+    states: Folder that keeps the states of `TrainConfig.cache_states` for
+      other runs; None removes them at the end.
     text: The gin text to keep beside the run.
 
   Returns:
@@ -76,7 +81,7 @@ def run(
       "A dual encoder is trained by one process, on as many devices as it"
       f" sees; here are {jax.process_count()}. Start one."
     )
-  work = _Work(config, collection, Path(out))
+  work = _Work(config, collection, Path(out), states=states)
   dev_queries.checked(config.dev, collection)
   partitioning.check_rows(config.batch_size, work.mesh)
   recipe = dual_config.recipe(
@@ -102,7 +107,14 @@ def run(
 class _Work:
   """A run, and what its trials of temperatures share with it."""
 
-  def __init__(self, config: TrainConfig, collection: Collection, out: Path):
+  def __init__(
+    self,
+    config: TrainConfig,
+    collection: Collection,
+    out: Path,
+    *,
+    states: Path | None,
+  ):
     self.config = config
     self.collection = collection
     self.out = out
@@ -121,6 +133,15 @@ class _Work:
       dev_measure=config.dev.measure if config.dev else None,
     )
     self.examples = memorised.examples_of(self.mixture)
+    self.documents = dual.read_documents(self.spec, collection)
+    self.states = cached_states.opened(
+      config.cache_states,
+      self.mixture,
+      self.spec,
+      out=out,
+      shared=states,
+      more={_DOCUMENTS: self.documents.examples},
+    )
 
   @functools.cached_property
   def start(self) -> Start:
@@ -143,11 +164,6 @@ class _Work:
     )
 
   @functools.cached_property
-  def documents(self) -> Documents:
-    """What the model reads of each document."""
-    return dual.read_documents(self.spec, self.collection)
-
-  @functools.cached_property
   def pairs(self) -> Pairs:
     """Texts and documents."""
     return Pairs(
@@ -157,11 +173,15 @@ class _Work:
 
   @functools.cached_property
   def evaluate(self) -> Callable[[Any, int], Mapping[str, float]]:
-    """Judges parameters on dev queries."""
+    """Judges parameters on dev queries, once states have been computed."""
+    documents = self.documents
+    if self.states.source:
+      examples = self.states.source()[_DOCUMENTS]
+      documents = dataclasses.replace(documents, examples=examples)
     return dev_queries.evaluation(
       self.config.dev,
       self.collection,
-      lambda: DualRetriever(self.spec, self.documents, self.collection.docnos),
+      lambda: DualRetriever(self.spec, documents, self.collection.docnos),
     )
 
   def train(self, text: ConfigText) -> None:
@@ -180,6 +200,7 @@ class _Work:
     loop.checkpoints.wait()
     trained.write_result(self.out, loop.checkpoints)
     loop.checkpoints.close()
+    self.states.remove()
     shutil.rmtree(self.out / _TUNING, ignore_errors=True)
 
   def attempt(self, temperature: float) -> Trial:
@@ -219,10 +240,11 @@ class _Work:
         folder / model_folder.CHECKPOINTS, measure=self.spec.dev_measure
       ),
       config=config,
-      evaluate=self.evaluate,
+      evaluate=lambda params, step: self.evaluate(params, step),
       folder=folder,
       label=self.out.name,
       prepare=self.start.prepare,
+      before=self.states.fill,
       other_topology=self.config.allow_other_topology,
     )
 
@@ -244,7 +266,12 @@ class _Work:
       negatives=found,
       num_negatives=config.negatives.count if config.negatives else 0,
       identity={"mixture": self.mixture.name},
+      states=self.read_states if self.states.source else None,
     )
+
+  def read_states(self) -> StateRows:
+    """Returns the states of the tokens of texts, then of documents."""
+    return StateRows([one.states for one in self.states.source().values()])
 
   def remember(self) -> Path:
     """Says whether the finished model knows its pairs, where that is asked."""

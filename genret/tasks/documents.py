@@ -30,13 +30,13 @@ class Documents:
 
   Attributes:
     examples: the tokens of those that have any.
-    places: int64 [N], which of the examples is a document's; -1 for none.
+    chosen: int64 [N], which of the examples is a document's; -1 for none.
     numbers: int32 [N], the same for documents of the same tokens.
     bare: ids of a document without text, start and end.
   """
 
   examples: Examples
-  places: np.ndarray
+  chosen: np.ndarray
   numbers: np.ndarray
   bare: tuple[int, ...] = (text.Tokenizer.end_id,)
 
@@ -80,16 +80,16 @@ class Documents:
       count: N.
       bare: ids of a document without an example.
     """
-    places = np.full(count, -1, np.int64)
-    places[examples.documents] = np.arange(examples.num_examples)
+    chosen = np.full(count, -1, np.int64)
+    chosen[examples.documents] = np.arange(examples.num_examples)
     _, same = np.unique(keys(examples), return_inverse=True)
-    numbers = np.where(places < 0, -1, same[places]).astype(np.int32) + 1
-    return cls(examples=examples, places=places, numbers=numbers, bare=bare)
+    numbers = np.where(chosen < 0, -1, same[chosen]).astype(np.int32) + 1
+    return cls(examples=examples, chosen=chosen, numbers=numbers, bare=bare)
 
   @property
   def count(self) -> int:
     """N."""
-    return len(self.places)
+    return len(self.chosen)
 
   @property
   def longest(self) -> int:
@@ -98,9 +98,24 @@ class Documents:
 
   def lengths(self, rows: np.ndarray) -> np.ndarray:
     """Returns how many ids some documents have, int64, shaped as the rows."""
-    places, offsets = self.places[rows], self.examples.offsets
-    lengths = offsets[places + 1] - offsets[places]
-    return np.where(places < 0, len(self.bare), lengths)
+    chosen, offsets = self.chosen[rows], self.examples.offsets
+    lengths = offsets[chosen + 1] - offsets[chosen]
+    return np.where(chosen < 0, len(self.bare), lengths)
+
+  def places(self, rows: np.ndarray, length: int) -> np.ndarray:
+    """Returns where the tokens of some documents lie, counted from 1.
+
+    Args:
+      rows: their rows in the collection, [M].
+      length: L, at least that of the longest of them.
+
+    Returns:
+      int64 [M, L], 0 after them and where a document has no text.
+    """
+    known = np.flatnonzero(self.chosen[rows] >= 0)
+    chunk = take(self.examples, self.chosen[rows][known], first_place=1)
+    out = np.zeros((len(rows), length), np.int64)
+    return pad(chunk.places, chunk.lengths, out=out, rows=known)
 
   def padded(self, rows: np.ndarray, length: int) -> np.ndarray:
     """Returns the ids of some documents, int32 [M, L], zeros after them.
@@ -109,11 +124,10 @@ class Documents:
       rows: their rows in the collection, [M].
       length: L, at least that of the longest of them.
     """
-    places = self.places[rows]
     out = np.zeros((len(rows), length), np.int32)
     out[:, : len(self.bare)] = self.bare
-    known = np.flatnonzero(places >= 0)
-    chunk = take(self.examples, places[known])
+    known = np.flatnonzero(self.chosen[rows] >= 0)
+    chunk = take(self.examples, self.chosen[rows][known])
     return pad(chunk.tokens, chunk.lengths, out=out, rows=known)
 
 

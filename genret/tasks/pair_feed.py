@@ -4,7 +4,8 @@ Nothing here imports TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from genret.core.errors import ConfigError
 from genret.tasks import documents
 from genret.tasks.packing import Features
 from genret.tasks.pairs import Pairs
+from genret.tasks.states import StateRows
 from genret.tasks.stream import Position, Stream
 from genret.tasks.stream_feed import check_identity
 
@@ -45,6 +47,9 @@ class PairBatches:
     num_negatives: H, drawn of these for a text, anew each time it is read. A
       text that has fewer gets documents at random.
     identity: whatever else decides the batches, as JSON.
+    states: returns the states of the tokens of all tasks, in their order, and
+      then of the documents; asked for at the first batch. Where tokens are
+      left out by chance, the others have read them.
 
   Raises:
     ConfigError: the negatives are of other texts.
@@ -60,6 +65,7 @@ class PairBatches:
     negatives: np.ndarray | None = None,
     num_negatives: int = 0,
     identity: Mapping[str, Any],
+    states: Callable[[], StateRows] | None = None,
   ):
     if batch_size < 1:
       raise ConfigError(f"batch_size must be at least 1; {batch_size} came.")
@@ -68,6 +74,7 @@ class PairBatches:
     self._negatives = negatives
     self._num_negatives = 0 if negatives is None else num_negatives
     _check(negatives, pairs)
+    self._open_states = states
     self._alone = shard.count == 1
     self._stream = Stream(
       pairs.ingredients, seed=seed, shard=shard.index, num_shards=shard.count
@@ -94,7 +101,8 @@ class PairBatches:
       `inputs` [B, L], `documents` [B, 1 + H, L], that of the text first, and
       what they are known by: `numbers` of these documents [B, 1 + H] and
       `known`, those of all documents that are right for the text, [B, P],
-      -1 where there are fewer. All are int32.
+      -1 where there are fewer. All are int32. With states also those of
+      inputs and documents, float16 [B, L, E] and [B, 1 + H, L, E].
     """
     parts, missing = [], self._batch_size
     while missing:
@@ -153,33 +161,52 @@ class PairBatches:
   def _take(self, first: int, last: int) -> "_Part":
     last = min(last, len(self._chunk.lengths))
     own = self._chunk.documents[first:last, None]
+    tokens = slice(self._starts[first], self._starts[last])
     return _Part(
-      tokens=self._chunk.tokens[self._starts[first] : self._starts[last]],
+      tokens=self._chunk.tokens[tokens],
+      places=self._chunk.places[tokens],
       lengths=self._chunk.lengths[first:last],
       examples=self._examples[first:last],
       documents=np.concatenate([own, self._drawn[first:last]], axis=1),
     )
 
   def _features(self, parts: Sequence["_Part"]) -> Features:
-    tokens, lengths, examples, rows = (
+    tokens, places, lengths, examples, rows = (
       np.concatenate([getattr(part, field.name) for part in parts])
       for field in dataclasses.fields(_Part)
     )
     read = self._pairs.documents
     most = read.lengths(rows).max() if self._alone else read.longest
-    length = padded_length(lengths.max() if self._alone else self._longest)
+    length = lengths.max() if self._alone else self._pairs.longest
+    inputs = np.zeros((len(lengths), padded_length(length)), np.int32)
     found = read.padded(rows.ravel(), padded_length(most))
-    inputs = np.zeros((len(lengths), length), np.int32)
-    return {
+    batch = {
       "inputs": documents.pad(tokens, lengths, out=inputs),
       "documents": found.reshape(*rows.shape, -1),
       "numbers": read.numbers[rows],
       "known": self._pairs.known(examples, rows[:, 0]),
     }
+    if self._open_states is None:
+      return batch
+    at = documents.pad(places, lengths, out=np.zeros(inputs.shape, np.int64))
+    return batch | self._read_states(at, rows, found.shape[1])
 
-  @property
-  def _longest(self) -> int:
-    return self._pairs.longest
+  def _read_states(
+    self, places: np.ndarray, rows: np.ndarray, length: int
+  ) -> Features:
+    """Returns the states of texts, from their places, and of documents."""
+    behind = self._pairs.num_tokens
+    of_documents = self._pairs.documents.places(rows.ravel(), length)
+    of_documents += np.where(of_documents > 0, behind, 0)
+    found = self._states.gather(of_documents)
+    return {
+      "inputs_states": self._states.gather(places),
+      "documents_states": found.reshape(*rows.shape, *found.shape[1:]),
+    }
+
+  @functools.cached_property
+  def _states(self) -> StateRows:
+    return self._open_states()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,6 +214,7 @@ class _Part:
   """Some texts of a chunk: ids end to end, and rows of documents [E, 1 + H]."""
 
   tokens: np.ndarray
+  places: np.ndarray
   lengths: np.ndarray
   examples: np.ndarray
   documents: np.ndarray

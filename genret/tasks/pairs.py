@@ -44,6 +44,11 @@ class Pairs:
     return int(self.ends[-1])
 
   @property
+  def num_tokens(self) -> int:
+    """Ids of all texts together."""
+    return sum(len(one.examples.tokens) for one in self.ingredients)
+
+  @property
   def longest(self) -> int:
     """Ids of the longest text."""
     return max(one.examples.longest for one in self.ingredients)

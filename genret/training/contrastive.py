@@ -56,7 +56,8 @@ def batch_sums(
   Args:
     model: A dual encoder.
     params: Its parameters.
-    batch: Texts, documents, and what they are known by.
+    batch: Texts, documents, what they are known by, and where the frozen part
+      of a sentence encoder has run already its states of both.
     loss: The settings.
     key: Of dropout.
     **unused: What other losses need.
@@ -65,23 +66,28 @@ def batch_sums(
     Sums over the texts of the batch.
   """
   del unused
-  rows = batch["documents"]  # [B, 1 + H, L]
   vectors = [
     model.apply(
       {"params": params},
-      tokens,
+      _rows(batch[name], 2),
+      states=_rows(batch.get(f"{name}_states"), 3),
       deterministic=False,
       method="vectors",
       rngs={"dropout": jax.random.fold_in(key, part)},
     )
-    for part, tokens in enumerate(
-      (batch["inputs"], rows.reshape(-1, rows.shape[-1]))
-    )
+    for part, name in enumerate(("inputs", "documents"))
   ]
   return sums(
     dual_encoder.scores(*vectors) / loss.temperature,
     wrong=wrong(batch["numbers"], batch["known"]),
   )
+
+
+def _rows(feature: Array | None, rank: int) -> Array | None:
+  """Puts the documents of all texts, [B, 1 + H, …], into one row."""
+  if feature is None:
+    return None
+  return feature.reshape(-1, *feature.shape[1 - rank :])
 
 
 def wrong(

@@ -3,16 +3,17 @@
 import dataclasses
 import functools
 import json
+import shutil
 
-import jax
-import numpy as np
 import pytest
 
 from genret.core import artifacts
-from genret.core.errors import ArtifactError, ConfigError
+from genret.core.errors import ConfigError
 from genret.core.runs import read_trec
+from genret.embeddings.bert import BertConfig
+from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5Config
-from genret.retrieval.dual import DualRetriever
+from genret.retrieval.dual_spec import DualSpec
 from genret.retrieval.muvera import Muvera
 from genret.stages import dual_encoder, memorised, retrieve
 from genret.stages.dev_queries import DevConfig
@@ -21,7 +22,6 @@ from genret.stages.hard_negatives import HardNegatives
 from genret.stages.retrieve import RetrieveConfig
 from genret.tasks import mixtures
 from genret.tasks.indexing import FirstP
-from genret.training.checkpoints import Checkpoints
 from genret.training.loop import LoopConfig
 from genret.training.optimizers import AdamW, Schedule
 
@@ -65,6 +65,19 @@ def test_64_documents_are_found_by_their_first_words(model):
   assert not (model / "tuning").exists()
 
 
+def test_a_run_goes_on_bit_by_bit(model, collection, tmp_path):
+  """As if it had been killed between its two checkpoints."""
+  out = tmp_path / "model"
+  shutil.copytree(model, out)
+  for name in ("manifest.json", "provenance.json", "result.json"):
+    (out / name).unlink()
+  shutil.rmtree(out / "checkpoints" / "40")
+  dual_encoder.run(CONFIG, collection, out=out)
+  again = json.loads((out / "result.json").read_text())
+  assert again == json.loads((model / "result.json").read_text())
+  assert artifacts.identity(out) == artifacts.identity(model)
+
+
 def test_retrieve_knows_the_folder(model, collection, tmp_path):
   config = RetrieveConfig(split="test", k=5)
   found = retrieve.run(config, model, collection, out=tmp_path / "run.trec")
@@ -77,3 +90,69 @@ def test_retrieve_knows_the_folder(model, collection, tmp_path):
   with pytest.raises(ConfigError, match="one vector a text"):
     muvera = dataclasses.replace(config, muvera=Muvera())
     retrieve.run(muvera, model, collection)
+
+
+FROZEN = dataclasses.replace(
+  CONFIG,
+  model=T5Config(
+    emb_dim=24,
+    dropout_rate=0.0,
+    encoder=EncoderConfig(
+      bert=BertConfig(emb_dim=16, num_heads=2, mlp_dim=32, num_layers=2),
+      frozen_below=1,
+      lexical_dim=8,
+    ),
+  ),
+  loop=LoopConfig(train_steps=4, eval_every=4),
+  scoring="late",
+  dim=8,
+  memorised_pairs=0,
+)
+
+
+@pytest.fixture(scope="module")
+def late(collection, tmp_path_factory):
+  """Late interaction over a frozen layer whose states are kept."""
+  folder = tmp_path_factory.mktemp("late")
+  config = dataclasses.replace(FROZEN, cache_states=True)
+  out = folder / "model"
+  dual_encoder.run(config, collection, out=out, states=folder / "states")
+  return out
+
+
+@pytest.mark.slow
+def test_states_are_kept_where_they_were_asked_for(late):
+  assert len(list((late.parent / "states").iterdir())) == 2
+  assert not (late / "states").exists()
+
+
+@pytest.mark.slow
+def test_the_best_temperature_on_dev_is_taken(collection, tmp_path):
+  config = dataclasses.replace(CONFIG, temperatures=(0.1, 0.3), tuning_steps=2)
+  out = dual_encoder.run(config, collection, out=tmp_path / "model")
+  tried = json.loads((out / "tuning.json").read_text())
+  assert set(tried) == {"0.1", "0.3"}
+  best = max(tried, key=lambda t: tried[t]["measures"]["RR@10"])
+  assert DualSpec.load(out).temperature == float(best)
+  assert min(trial["cpu_seconds"] for trial in tried.values()) > 0
+  assert not (out / "tuning").exists()
+
+
+@pytest.mark.slow
+def test_muvera_with_all_candidates_writes_the_same_run(
+  late, collection, tmp_path
+):
+  exact = RetrieveConfig(split="test", k=5)
+  muvera = Muvera(hyperplanes=3, repetitions=5, candidates=64)
+  rough = dataclasses.replace(exact, muvera=muvera)
+  runs = [
+    retrieve.run(config, late, collection, out=tmp_path / name).path
+    for name, config in (("exact", exact), ("rough", rough))
+  ]
+  docnos = [
+    [[hit.docno for hit in hits] for hits in read_trec(path).values()]
+    for path in runs
+  ]
+  assert docnos[0] == docnos[1]
+  names = {path.name.split("-")[0] for path in (late / "index/4").iterdir()}
+  assert names == {"tokens", "muvera"}

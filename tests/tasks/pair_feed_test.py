@@ -10,6 +10,7 @@ from genret.tasks.documents import Documents
 from genret.tasks.examples import Examples
 from genret.tasks.pair_feed import PairBatches, Shard
 from genret.tasks.pairs import Pairs
+from genret.tasks.states import StateRows
 from genret.tasks.stream import Ingredient
 
 COUNT = 50
@@ -97,6 +98,18 @@ def test_shards_read_different_texts_of_one_shape(pairs):
   found = [next(opened(pairs, shard=Shard(index=i, count=2))) for i in range(2)]
   assert [batch["inputs"].shape for batch in found] == [(8, 32)] * 2
   assert not np.array_equal(found[0]["inputs"], found[1]["inputs"])
+
+
+def test_states_are_those_of_the_tokens_that_are_read(pairs):
+  """Here a token's state is its id."""
+  read = [pairs.ingredients[0].examples, pairs.documents.examples]
+  rows = StateRows([one.tokens[:, None].astype(np.float16) for one in read])
+  batch = next(
+    opened(pairs, negatives=NEGATIVES, num_negatives=1, states=lambda: rows)
+  )
+  for name in ("inputs", "documents"):
+    states = batch[f"{name}_states"]
+    np.testing.assert_array_equal(states[..., 0], batch[name])
 
 
 def test_negatives_of_other_texts_are_refused(pairs):

@@ -1,18 +1,33 @@
 """The contrastive loss against its definition, text by text."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from genret.core.errors import ConfigError
+from genret.embeddings.bert import BertConfig
+from genret.models import encoders
 from genret.models.dual_encoder import DualEncoder
+from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5Config
 from genret.training import contrastive
 from genret.training.contrastive import Contrast
 from genret.training.partitioning import MeshShape
 from genret.training.step import Program
 
+FROZEN = T5Config(
+  emb_dim=12,
+  dropout_rate=0.0,
+  encoder=EncoderConfig(
+    bert=BertConfig(
+      vocab_size=40, emb_dim=8, num_heads=2, mlp_dim=16, num_layers=2
+    ),
+    frozen_below=1,
+    lexical_dim=4,
+  ),
+)
 NUMBERS = np.array([[4, 7], [5, 4], [6, 9]])
 KNOWN = np.array([[4, 9], [5, -1], [6, -1]])
 
@@ -80,6 +95,35 @@ def test_steps_of_the_common_program_learn_a_batch(scoring):
     losses.append(float(metrics.loss))
   assert losses[-1] < 0.1 * losses[0]
   assert float(metrics.examples) == 4 and float(metrics.accuracy) == 1
+
+
+def test_states_of_a_frozen_encoder_stand_for_its_layers():
+  model = DualEncoder(FROZEN)
+  rng = np.random.default_rng(0)
+  batch = {
+    "inputs": rng.integers(1, 40, size=(3, 4)),
+    "documents": rng.integers(1, 40, size=(3, 2, 5)),
+    "numbers": np.arange(6).reshape(3, 2),
+    "known": np.arange(0, 6, 2)[:, None],
+  }
+  tokens = batch["inputs"]
+  params = jax.jit(model.init)(jax.random.key(0), tokens, tokens)["params"]
+  states = {
+    f"{name}_states": encoders.frozen_states(
+      params, FROZEN, batch[name].reshape(-1, batch[name].shape[-1])
+    ).reshape(*batch[name].shape, -1)
+    for name in ("inputs", "documents")
+  }
+  loss = jax.jit(
+    lambda batch: (
+      contrastive.batch_sums(
+        model, params, batch, loss=Contrast(), key=jax.random.key(1)
+      ).total
+    )
+  )
+  assert float(loss(batch | states)) == pytest.approx(float(loss(batch)))
+  others = {name: part[::-1] for name, part in states.items()}
+  assert float(loss(batch | others)) != pytest.approx(float(loss(batch)))
 
 
 def test_a_temperature_of_zero_is_refused():
