@@ -75,6 +75,8 @@ EXTRAS_REQUIRE = {
   "beam": ["apache-beam>=2.77,<3", "google-crc32c>=1.6,<2"],
   # Figures of reports.
   "plot": PLOT,
+  # Drives the browser in which reports are tested; docs/report.md has the rest.
+  "browser": ["selenium>=4.38,<5"],
   "serve": ["starlette>=0.46,<2", "uvicorn>=0.34,<1"],
   # The peers that the benchmarks run beside genret.
   "bench": [*TORCH, "faiss-cpu>=1.11,<2", "scikit-learn>=1.6,<2"],

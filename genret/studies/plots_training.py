@@ -73,8 +73,9 @@ def _line(results: Results, row: Row, curve: Curve) -> Line:
 
 def _curves(row: Row, measure: str) -> list[Curve]:
   """Returns what each seed showed, of seeds that looked more than once."""
+  wanted = {"step", measure}
   found = [
-    [(look["step"], look[measure]) for look in seed if measure in look]
+    [(look["step"], look[measure]) for look in seed if wanted <= set(look)]
     for seed in row.raw.get("dev") or ()
   ]
   return [curve for curve in found if len(curve) > 1]

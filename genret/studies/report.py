@@ -110,11 +110,13 @@ def _head(results: Results) -> Iterator[Block]:
   """Yields what was run, on what, and for how long."""
   rows = results.settings
   cells = sum(row.num_cells for row in rows)
+  baselines = len(results.rows) - len(rows)
   machine = results.mapping_of("machine")
   hours = results.raw.get("cpu_hours")
   parts = [
-    f"{len(rows)} settings in {cells} cells, beside"
-    f" {len(results.rows) - len(rows)} rows of baselines",
+    f"{wording.several(len(rows), 'setting', 'settings')} in"
+    f" {wording.several(cells, 'cell', 'cells')}, beside"
+    f" {wording.several(baselines, 'row', 'rows')} of baselines",
     "" if hours is None else f"{hours:,.1f} CPU-hours",
     ", ".join(
       f"{machine[key]}{unit}" for key, unit in MACHINE if machine.get(key)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from genret.core.errors import UserError
-from genret.studies import plots, report, report_markdown
+from genret.studies import plots, report, report_markdown, table
 
 RESULTS = Path(__file__).parent / "data" / "results.json"
 RAW = json.loads(RESULTS.read_text("utf-8"))
@@ -100,6 +100,23 @@ def test_without_matplotlib_there_are_no_plots(study_results, monkeypatch):
   assert not (results.folder / "plots").exists()
   text = (results.folder / report.MARKDOWN).read_text()
   assert "* All: matplotlib is not installed" in text
+
+
+def test_what_a_study_writes_is_read(
+  study, worker, finish, cell_of, write_run, monkeypatch
+):
+  monkeypatch.setattr(plots, "available", lambda: False)
+  study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
+  folder = worker.layout.workdir / "shared" / "baselines" / "toy"
+  write_run(folder / "bm25" / "run.trec", [1, 1, 1, 2])
+  for inputs, places in (("labelled", [1, 2, 2, 2]), ("d2q", [1, 1, 1, 1])):
+    for seed in (0, 1):
+      finish(cell_of(inputs, seed=seed), places)
+  table.write(worker, study.cells())
+  report.run(worker.layout.workdir)
+  text = (worker.layout.workdir / report.MARKDOWN).read_text()
+  assert "| d2q | [1.000](<#row-3>)" in text
+  assert "2 settings in 4 cells, beside 1 row of baselines" in text
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
