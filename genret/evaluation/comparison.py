@@ -44,7 +44,8 @@ class Compared:
     p_corrected: The same after Holm's correction over the family.
     equivalence_p: Of two one-sided tests at MARGIN.
     equivalence_corrected: The same after Holm's correction.
-    detectable: The least true difference that is seen 4 times in 5.
+    detectable: The least true difference that is seen 4 times in 5; None where
+      all queries are about one article, of which nothing follows.
   """
 
   difference: Interval
@@ -52,7 +53,7 @@ class Compared:
   p_corrected: float
   equivalence_p: float
   equivalence_corrected: float
-  detectable: float
+  detectable: float | None
 
   @property
   def verdict(self) -> str:
@@ -78,10 +79,11 @@ class Compared:
 
   def __str__(self) -> str:
     gap = self.difference
+    seen = "nothing" if self.detectable is None else f"{self.detectable:.3f}"
     return (
       f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], p"
       f" {self.p_corrected:.3f}, equivalent p"
-      f" {self.equivalence_corrected:.3f}, sees {self.detectable:.3f}"
+      f" {self.equivalence_corrected:.3f}, sees {seen}"
     )
 
 

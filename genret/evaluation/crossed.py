@@ -85,16 +85,20 @@ class Sampled:
     over, under = np.sum(found >= margin), np.sum(found <= -margin)
     return float((1 + max(over, under)) / (1 + len(found)))
 
-  def detectable(self, *, power: float = 0.8, level: float = 0.05) -> float:
+  def detectable(
+    self, *, power: float = 0.8, level: float = 0.05
+  ) -> float | None:
     """Returns the least true difference that such data would show.
 
     That is half the interval's width, and the distance that a mean falls
-    short of the truth with a probability of 1 - power.
+    short of the truth with a probability of 1 - power. None of one cluster.
 
     Args:
       power: Share of repetitions in which it would be seen.
       level: Of the two-sided test.
     """
+    if self.clusters < 2:
+      return None
     at = [level / 2, 1 - level / 2, 1 - power, power]
     low, high, below, above = np.quantile(self.deviations, at)
     return float((high - low + above - below) / 2)

@@ -91,7 +91,7 @@ class Report:
           _p(found.p_value),
           _p(found.p_corrected),
           _p(found.equivalence_corrected),
-          f"{found.detectable:.3f}",
+          "-" if found.detectable is None else f"{found.detectable:.3f}",
         ]
       )
     confidence = self.comparisons[0].difference.confidence

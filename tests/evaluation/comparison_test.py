@@ -53,6 +53,14 @@ def test_articles_are_compared_and_not_queries():
   assert found.p_value == 2 / 2**3
 
 
+def test_one_article_shows_nothing():
+  given = {"a": {"m": {"q1": 1.0, "q2": 1.0}}, "b": {"m": {"q1": 0, "q2": 0}}}
+  clusters = {"q1": 0, "q2": 0}
+  (found,) = compare(given, baseline="b", measures=["m"], clusters=clusters)
+  assert found.verdict == "no difference seen" and found.detectable is None
+  assert str(found).endswith("p 1.000, equivalent p 1.000, sees nothing")
+
+
 def test_a_family_by_hand_and_by_scipy():
   random = np.random.default_rng(0)
   first, second = random.normal(0.05, 1.0, size=(2, 500))

@@ -184,7 +184,7 @@ def test_one_cluster_says_nothing_of_others():
   found = crossed.mean([0.0, 1.0], ["a", "a"])
   assert found.clusters == 1
   assert found.interval().low == found.interval().high == 0.5
-  assert found.equivalence(0.9) == 1.0
+  assert found.equivalence(0.9) == 1.0 and found.detectable() is None
 
 
 def test_shares_have_intervals_of_shares():
