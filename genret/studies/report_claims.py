@@ -23,6 +23,7 @@ from genret.studies.report_reader import Results, Row
 EQUIVALENT = "equivalent"
 BETTER = "a > b"
 WORSE = "a < b"
+HINTS = "Not named before anything ran, so only hints"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,22 +73,30 @@ class Contrast:
 def contrasts(results: Results) -> list[Contrast]:
   """Lists the tested contrasts: first those that were named before."""
   found = results.list_of("contrasts")
-  names = list(dict.fromkeys(one.get("name") for one in found))
-  before = sorted(
-    found,
-    key=lambda one: (
-      not one.get("named_before"),
-      names.index(one.get("name")) if one.get("named_before") else 0,
-    ),
+  leads = list(dict.fromkeys(map(_lead, found)))
+  ranked = sorted(
+    found, key=lambda one: (_lead(one) == HINTS, leads.index(_lead(one)))
   )
-  return [_contrast(number, one) for number, one in enumerate(before, 1)]
+  return [_contrast(number, one) for number, one in enumerate(ranked, 1)]
 
 
-def _group(one: Contrast) -> str:
-  """Returns the name of a contrast, if it had one before anything ran."""
-  if not one.raw.get("named_before"):
-    return "Not named before anything ran, so only hints"
-  return one.raw.get("name") or "Contrasts"
+def _lead(raw: Mapping[str, Any]) -> str:
+  """Returns what stands above a contrast: its name, if it had one before.
+
+  A name that is asked in several places has these behind it, in parentheses.
+
+  >>> chosen = {"docids": "atomic", "rung": "1k"}
+  >>> _lead({"named_before": True, "name": "a (or b) (1k)", "a": chosen})
+  'a (or b)'
+  """
+  if not raw.get("named_before"):
+    return HINTS
+  name = raw.get("name") or "Contrasts"
+  known = {*(raw.get("a") or {}).values(), *(raw.get("b") or {}).values()}
+  stem, opened, where = name.removesuffix(")").rpartition(" (")
+  if opened and name.endswith(")") and known.issuperset(where.split(", ")):
+    return stem
+  return name
 
 
 def _contrast(number: int, raw: Mapping[str, Any]) -> Contrast:
@@ -103,7 +112,7 @@ def claims(results: Results) -> Section:
   if any(one.raw.get("named_before") for one in found):
     said = "Contrasts have names that were given before anything ran."
     blocks.append(Paragraph(text=[said], muted=True))
-  for lead, group in itertools.groupby(found, _group):
+  for lead, group in itertools.groupby(found, lambda one: _lead(one.raw)):
     mine = list(group)
     items = [sentence(results, one) for one in mine]
     blocks += [
@@ -133,7 +142,7 @@ def sentence(results: Results, contrast: Contrast) -> Text:
   measure = contrast.raw.get("measure") or results.measure
   around = wording.interval(low, high)
   size = f"{wording.share(gap)} {around}".strip()
-  lead = _lead(results, contrast)
+  where = _where(results, contrast)
   p = wording.chance(contrast.raw.get("p_corrected"))
   if contrast.was_seen:
     said = [first, " beats ", other, f" by {size} {measure} ({p})."]
@@ -151,7 +160,7 @@ def sentence(results: Results, contrast: Contrast) -> Text:
       f" the first has {wording.signed(gap)} {around} {measure} ({p}).",
       *_power(contrast),
     ]
-  return [*lead, *said, *_doubts(results, contrast)]
+  return [*where, *said, *_doubts(results, contrast)]
 
 
 def slopes(results: Results) -> Table:
@@ -236,7 +245,7 @@ def _missing(results: Results) -> Iterator[str]:
       yield f"{said} {what}: {', '.join(names)}."
 
 
-def _lead(results: Results, contrast: Contrast) -> list[Inline]:
+def _where(results: Results, contrast: Contrast) -> list[Inline]:
   """Returns where a contrast holds."""
   where = wording.words(contrast.sides[0], _common(results, contrast))
   return [f"{where}: "] if where else []

@@ -52,6 +52,7 @@ def test_under_trained_sides_are_named(said):
 def test_claims_named_before_come_first(study_results):
   def change(raw):
     raw["contrasts"].reverse()
+    raw["contrasts"][-1]["name"] += " (1k)"  # where several have the name
 
   section = report_claims.claims(study_results(change))
   lists = [b for b in section.blocks if isinstance(b, Items)]
