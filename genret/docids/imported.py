@@ -1,6 +1,7 @@
 """Docids that another system has made, from a text file."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -102,26 +103,29 @@ def fit(
 
 def _read(path: Path, collection: Corpus) -> list[np.ndarray]:
   """Returns the symbols of each document, in the order of the collection."""
-  rows = {docno: row for row, docno in enumerate(collection.docnos)}
-  found: list[np.ndarray | None] = [None] * len(rows)
+  found = dict.fromkeys(collection.docnos)
   with open(path, "rb") as file:
     for number, raw in enumerate(file, start=1):
       try:
         docno, symbols = _parsed(raw)
-        if docno not in rows:
-          raise ValueError(f"document {docno!r} is not in the collection")
-        if found[rows[docno]] is not None:
-          raise ValueError(f"document {docno!r} has a line further up")
+        _check_new(docno, found)
       except ValueError as error:  # that of UTF-8 is one too
         raise DataError(str(error), path=path, line=number) from error
-      found[rows[docno]] = symbols
-  if missing := [docno for docno, row in rows.items() if found[row] is None]:
+      found[docno] = symbols
+  if missing := [docno for docno, symbols in found.items() if symbols is None]:
     raise DataError(
-      f"{len(missing):,} of {len(rows):,} documents have no line, the first of"
+      f"{len(missing):,} of {len(found):,} documents have no line, the first of"
       f" them {missing[0]!r}",
       path=path,
     )
-  return found
+  return list(found.values())
+
+
+def _check_new(docno: str, found: Mapping[str, np.ndarray | None]) -> None:
+  if docno not in found:
+    raise ValueError(f"document {docno!r} is not in the collection")
+  if found[docno] is not None:
+    raise ValueError(f"document {docno!r} has a line further up")
 
 
 def _parsed(raw: bytes) -> tuple[str, np.ndarray]:

@@ -78,17 +78,22 @@ def _rows(path: Path) -> Iterator[tuple[int, tuple[str, str, int]]]:
   with open(path, "rb") as file:
     for number, raw in enumerate(file, start=1):
       try:
-        parts = raw.decode("utf-8").split()
-        if number == 1 and tuple(parts) == QRELS_HEADER:
-          continue
-        if len(parts) not in _COLUMNS:
-          raise ValueError(
-            f"{len(parts)} columns; expected 'query-id docno grade' or"
-            " 'query-id 0 docno grade'"
-          )
-        query, docno, grade = (parts[i] for i in _COLUMNS[len(parts)])
-        yield number, (query, docno, int(grade))
-      except UnicodeDecodeError as error:
-        raise DataError("not UTF-8", path=path, line=number) from error
-      except ValueError as error:
+        found = _parsed(raw, is_first=number == 1)
+      except ValueError as error:  # that of UTF-8 is one too
         raise DataError(str(error), path=path, line=number) from error
+      if found is not None:
+        yield number, found
+
+
+def _parsed(raw: bytes, *, is_first: bool) -> tuple[str, str, int] | None:
+  """Reads a line; None of BEIR's header."""
+  parts = raw.decode("utf-8").split()
+  if is_first and tuple(parts) == QRELS_HEADER:
+    return None
+  if len(parts) not in _COLUMNS:
+    raise ValueError(
+      f"{len(parts)} columns; expected 'query-id docno grade' or"
+      " 'query-id 0 docno grade'"
+    )
+  query, docno, grade = (parts[i] for i in _COLUMNS[len(parts)])
+  return query, docno, int(grade)

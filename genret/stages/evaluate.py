@@ -92,7 +92,7 @@ def run(
     UserError: An unknown measure, split, baseline or judge.
   """
   known = {name: Judge.parse(text) for name, text in judges.items()}
-  recipe = _recipe(config, collection, run_files, known)
+  recipe = _recipe(config, collection, run_files, judges=known)
   done = artifacts.existing(Path(out), recipe)
   report = evaluate_runs(config, collection, run_files, judges=known)
   if done is None:
@@ -209,6 +209,7 @@ def _recipe(
   config: EvaluateConfig,
   collection: Collection,
   run_files: Mapping[str, Path],
+  *,
   judges: Mapping[str, Judge],
 ) -> artifacts.Recipe:
   arguments = dataclasses.asdict(config)

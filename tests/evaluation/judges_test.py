@@ -27,7 +27,7 @@ def test_both_layouts_are_read(tmp_path, text):
     (b"q1 d1 2\nq1 d2\n", 2, "2 columns; expected 'query-id docno grade'"),
     (b"q1 d1 yes\n", 1, "invalid literal"),
     (b"q1 d1 2\nq1 0 d1 3\n", 2, "has grade 2 for query 'q1' further up"),
-    (b"q1 d\xff 2\n", 1, "not UTF-8"),
+    (b"q1 d\xff 2\n", 1, "utf-8"),
     (b"query-id\tcorpus-id\tscore\n", None, "no judgements in it"),
   ],
 )
