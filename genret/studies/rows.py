@@ -151,12 +151,19 @@ class Figure:
   clusters: int
   spread: float | None
 
+  @property
+  def bounds(self) -> tuple[float, float] | tuple[None, None]:
+    """The interval's ends; None where there is no telling."""
+    if self.clusters < 2:
+      return None, None
+    return self.interval.low, self.interval.high
+
   def __str__(self) -> str:
     found = self.interval
     spread = "" if self.spread is None else f" ± {self.spread:.3f}"
-    if self.clusters < 2:
-      return f"{found.mean:.3f}{spread}"
-    return f"{found.mean:.3f}{spread} [{found.low:.3f}, {found.high:.3f}]"
+    low, high = self.bounds
+    around = "" if low is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{found.mean:.3f}{spread}{around}"
 
 
 def of_cells(worker: Worker, cells: Iterable[Cell]) -> list[Row]:

@@ -166,11 +166,11 @@ def _figures(row: Row, part: str, measures: Sequence[str]) -> dict[str, Any]:
   found: dict[str, Any] = {"num_queries": len(row.parts[part])}
   for measure in measures:
     figure = row.figure(measure, part)
-    known = figure.clusters > 1
+    low, high = figure.bounds
     found[measure] = {
       "mean": figure.interval.mean,
-      "low": figure.interval.low if known else None,
-      "high": figure.interval.high if known else None,
+      "low": low,
+      "high": high,
       "spread": figure.spread,
       "per_seed": row.values(measure, part).mean(1).tolist(),
     }

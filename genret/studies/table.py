@@ -95,8 +95,7 @@ def as_csv(worker: Worker, found: Sequence[Row]) -> str:
         figure = row.figure(measure, part)
         lines.writerow(
           [*head, part, len(row.parts[part]), measure]
-          + [figure.interval.mean, figure.interval.low, figure.interval.high]
-          + [figure.spread]
+          + [figure.interval.mean, *figure.bounds, figure.spread]
         )
   return file.getvalue()
 

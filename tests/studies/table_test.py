@@ -56,6 +56,7 @@ def test_csv_has_a_line_for_each_row_part_and_measure(
   row = parts["uncovered", "RR@10"]
   assert (row["docids"], row["inputs"]) == ("atomic", "labelled")
   assert (row["mean"], row["num_queries"]) == ("0.25", "1")
+  assert (row["low"], row["high"]) == ("", "")  # one query tells of no other
   assert (row["memorised"], row["under_trained"]) == ("0.5", "True")
   assert float(parts["covered", "RR@10"]["mean"]) == 2.5 / 3
 
