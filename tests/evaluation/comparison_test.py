@@ -102,3 +102,23 @@ def test_what_may_be_said(p, low, high, same, verdict, sign):
     detectable=0.1,
   )
   assert (found.verdict, found.sign) == (verdict, sign)
+
+
+@pytest.mark.slow
+def test_equal_systems_whose_seeds_differ_are_rarely_told_apart():
+  random = np.random.default_rng(5)
+  clusters = np.repeat(np.arange(150), 2)
+  claimed = alone = 0
+  for _ in range(200):
+    hard = random.normal(size=150)[clusters]
+    pair = []
+    for _ in range(2):
+      own = hard + 0.5 * random.normal(size=150)[clusters]
+      chance = 0.5 * random.normal(size=(3, 300))
+      pair.append(own + chance + 0.09 * random.normal(size=(3, 1)))
+    [found] = family(
+      [Paired(ours=pair[0], theirs=pair[1], clusters=clusters)], flips=400
+    )
+    claimed += found.verdict in ("a > b", "a < b")
+    alone += found.p_value < 0.05
+  assert claimed <= 0.08 * 200 < 0.12 * 200 < alone
