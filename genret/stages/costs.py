@@ -8,7 +8,7 @@ parameter and token.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import jax
 from tqdm import tqdm
 
 from genret.core import artifacts, machine
-from genret.core.collection import Collection
+from genret.core.collection import Collection, Query
 from genret.core.errors import UserError
 from genret.retrieval import dual_spec
 from genret.stages import latency
@@ -74,13 +74,14 @@ def run(
     UserError: If the documents are not the model's, or there is no query.
   """
   account = _account(model_dir, collection)
+  queries = _timed(config, collection)
   scheme, identity = account.scheme, artifacts.identity(model_dir)
   training = of_training(model_dir, config.devices)
   stages = {
     "parameters": account.parameters,
     "training step": lambda: _step(account, config.compiled),
     "query": lambda: account.query(config.search, compiled=config.compiled),
-    "latency": lambda: _latency(config, account, collection),
+    "latency": lambda: _latency(config, account, queries),
     "bytes": account.sizes,  # of an index that the searches may have made
   }
   done = {}
@@ -145,16 +146,23 @@ def _step(account: Account, compiled: bool) -> dict[str, Any]:
   }
 
 
-def _latency(
-  config: CostsConfig, account: Account, collection: Collection
-) -> dict[str, Any] | None:
+def _timed(config: CostsConfig, collection: Collection) -> list[Query]:
+  """Returns the queries of the split, if any are to be timed."""
   if config.timing is None:
-    return None
+    return []
   queries = list(collection.queries(config.split))
   if not queries:
     raise UserError(
       f"{collection.name} has no query in {config.split!r} to be timed."
     )
+  return queries
+
+
+def _latency(
+  config: CostsConfig, account: Account, queries: Sequence[Query]
+) -> dict[str, Any] | None:
+  if config.timing is None:
+    return None
   search = account.opened(config.search)
   return dataclasses.asdict(latency.measure(search, queries, config.timing))
 

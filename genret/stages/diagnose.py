@@ -20,6 +20,7 @@ from genret.core.errors import ConfigError, UserError
 from genret.core.runs import Run
 from genret.evaluation.measures import evaluate
 from genret.evaluation.prefixes import prefix_recall
+from genret.retrieval import dual_spec
 from genret.retrieval.exhaustive import ExhaustiveSearch
 from genret.retrieval.generative import Retriever
 from genret.retrieval.unconstrained import FreeSearch
@@ -96,8 +97,14 @@ def run(
 
   Raises:
     ArtifactError: If the folder is no whole model folder.
-    UserError: If the documents are not the model's, or no query is judged.
+    UserError: If the documents are not the model's, no query is judged, or
+      the model writes no docids.
   """
+  if dual_spec.is_dual(model_dir):
+    raise UserError(
+      f"The model in {model_dir} compares the vectors of all documents: it"
+      " writes no docids, and its search drops nothing. genret costs reads it."
+    )
   retriever = Retriever.load(
     model_dir, checkpoint=config.checkpoint, scoring="raw"
   )

@@ -28,7 +28,7 @@ def account(untrained_dual, collection):
 
 
 def test_a_query_is_encoded_and_compared_with_all(account):
-  found = account("mean").query(Search(), compiled=True)
+  found = account("mean").query(Search(), compiled=False)
   parts = found["by_part"]
   attention = 2 * L * L * J
   positions = 2 * 32 * L * L  # buckets of two heads
@@ -38,6 +38,11 @@ def test_a_query_is_encoded_and_compared_with_all(account):
     "comparing": 2 * DOCUMENTS * DIM,
   }
   assert found["counted"] == sum(parts.values())
+
+
+@pytest.mark.slow
+def test_what_is_compiled_adds_little_to_the_products(account):
+  found = account("mean").query(Search(), compiled=True)
   assert 0.9 * found["counted"] < found["compiled"] < 3 * found["counted"]
 
 

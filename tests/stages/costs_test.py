@@ -23,7 +23,7 @@ def folder(untrained):
 @pytest.fixture(scope="module")
 def found(folder, collection, tmp_path_factory):
   out = tmp_path_factory.mktemp("costs") / "costs.json"
-  config = CostsConfig(timing=TIMING, devices=4)
+  config = CostsConfig(timing=TIMING, devices=4, compiled=False)
   made = costs.run(config, folder, collection, out=out)
   assert json.loads(out.read_text()) == made.figures
   return made
@@ -36,10 +36,17 @@ def test_operations_are_counted_from_the_program(found, folder):
   assert found.figures["flops"]["query"] == query["counted"]
   assert query["by_part"] == parts
   assert query["counted"] == sum(parts.values())
-  assert 0.9 * query["counted"] < query["compiled"] < 3 * query["counted"]
   step = found.figures["operations"]["step"]
-  assert 0.9 * step["counted"] < step["compiled"] < 3 * step["counted"]
+  assert query["compiled"] is step["compiled"] is None
   assert found.figures["flops"]["training"] == 3 * step["counted"]
+
+
+@pytest.mark.slow
+def test_what_is_compiled_adds_little_to_the_products(folder, collection):
+  config = CostsConfig(timing=None)
+  operations = costs.run(config, folder, collection).figures["operations"]
+  for found in operations.values():
+    assert 0.9 * found["counted"] < found["compiled"] < 3 * found["counted"]
 
 
 def test_bytes_are_those_on_disk(found, folder):
@@ -65,11 +72,10 @@ def test_people_read_a_table(found):
   assert max(map(len, text.splitlines())) <= 80
 
 
-def test_nothing_is_timed_or_compiled_unless_wanted(folder, collection):
+def test_nothing_is_timed_unless_wanted(folder, collection):
   config = CostsConfig(timing=None, compiled=False)
   made = costs.run(config, folder, collection)
   assert made.figures["latency"] is None
-  assert made.figures["operations"]["step"]["compiled"] is None
   assert (folder / "costs.json").exists()
   assert "one query" not in made.table()
 

@@ -39,20 +39,20 @@ def few(untrained, collection, tmp_path_factory):
   return diagnosed(folder, collection, out, k=10, num_beams=1)
 
 
+@pytest.mark.slow
 def test_beams_for_all_documents_make_no_error_of_the_search(many):
   assert many["search_errors"] == many["answers_lost"] == 0
   assert many["beam"] == many["exhaustive"] == many["constrained"]
   assert many["constrained"]["R@64"] == 1
+  assert 0 < many["invalid_beams"] < 1
 
 
-def test_a_greedy_search_goes_astray(few, many):
+def test_a_greedy_search_goes_astray(few):
   assert 0 < few["search_errors"] <= 1
-  assert few["model_errors"] == many["model_errors"]
   assert few["beam"]["RR@10"] <= few["exhaustive"]["RR@10"]
 
 
-def test_a_model_of_random_weights_writes_what_is_no_docid(few, many):
-  assert 0 < many["invalid_beams"] < 1
+def test_one_beam_is_a_docid_or_none(few):
   assert few["invalid_beams"] == few["invalid_first"] == few["without_docid"]
   assert few["unconstrained"]["R@64"] <= 1 - few["without_docid"]
 
@@ -66,6 +66,7 @@ def test_recall_of_prefixes_falls_to_that_of_docids(few):
   assert values[-1] <= few["constrained"]["R@64"]  # documents share docids
 
 
+@pytest.mark.slow
 def test_docids_of_one_symbol_are_all_scored_anyway(
   untrained, collection, tmp_path
 ):
@@ -100,6 +101,11 @@ def test_an_error_is_of_the_search_or_of_the_model():
 def test_queries_without_an_answer_say_nothing(untrained, collection):
   with pytest.raises(UserError, match="nothing can be told apart"):
     diagnose.run(DiagnoseConfig(relevance=2), untrained("atomic"), collection)
+
+
+def test_what_writes_no_docids_is_not_diagnosed(untrained_dual, collection):
+  with pytest.raises(UserError, match="writes no docids"):
+    diagnose.run(DiagnoseConfig(), untrained_dual("mean"), collection)
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path, collection):
