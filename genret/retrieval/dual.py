@@ -10,7 +10,7 @@ import numpy as np
 from genret.core import text
 from genret.core.collection import Collection, Query
 from genret.core.docid_table import FIRST_SYMBOL, DocidTable
-from genret.core.errors import ConfigError, UserError
+from genret.core.errors import ConfigError
 from genret.core.runs import Hit
 from genret.embeddings.store import EmbeddingStore
 from genret.retrieval import dual_index, dual_spec, model_folder, searcher
@@ -88,11 +88,7 @@ class DualRetriever:
     """
     folder = Path(folder)
     spec = DualSpec.load(folder)
-    if collection.docnos.checksum != spec.docnos:
-      raise UserError(
-        f"The model in {folder} was trained on other documents than those of"
-        f" {collection.name} in {collection.root}."
-      )
+    spec.check_documents(folder, collection)
     step, params = model_folder.load_params(folder, spec, checkpoint)
     return cls(
       spec,

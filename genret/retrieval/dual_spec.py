@@ -9,6 +9,8 @@ runs/               TREC run files
 import dataclasses
 from pathlib import Path
 
+from genret.core.collection import Collection
+from genret.core.errors import UserError
 from genret.models.dual_encoder import DualEncoder, Scoring
 from genret.models.t5 import T5Config
 from genret.retrieval import model_folder
@@ -71,6 +73,14 @@ class DualSpec:
       ),
       command="genret dual_encoder",
     )
+
+  def check_documents(self, folder: Path, collection: Collection) -> None:
+    """Raises a UserError unless the model was trained on these documents."""
+    if collection.docnos.checksum != self.docnos:
+      raise UserError(
+        f"The model in {folder} was trained on other documents than those of"
+        f" {collection.name} in {collection.root}."
+      )
 
 
 def is_dual(folder: Path) -> bool:

@@ -69,15 +69,7 @@ class ComparedStep(CountedStep):
   def planned(cls, config: TrainConfig) -> "ComparedStep":
     """Returns the step of a run that has not begun."""
     return cls(
-      spec=DualSpec(
-        model=config.model.plain,
-        scoring=config.scoring,
-        dim=config.dim,
-        temperature=config.temperatures[0],
-        input_length=config.input_length,
-        document_length=config.document_length,
-        docnos="",
-      ),
+      spec=config.spec(docnos=""),
       optimizer=config.optimizer,
       texts=config.batch_size,
       negatives=config.negatives.count if config.negatives else 0,

@@ -14,6 +14,7 @@ from genret.embeddings.minilm import PretrainedEncoder
 from genret.embeddings.pieces import PieceVectors
 from genret.models.dual_encoder import Scoring
 from genret.models.t5 import T5Config
+from genret.retrieval.dual_spec import DualSpec
 from genret.stages.dev_queries import DevConfig
 from genret.stages.hard_negatives import HardNegatives
 from genret.training.dense_start import DenseStart
@@ -114,6 +115,23 @@ class TrainConfig:
   def trial_steps(self) -> int:
     """Steps that a temperature is tried for."""
     return self.tuning_steps or max(self.loop.train_steps // 10, 1)
+
+  def spec(self, docnos: str) -> DualSpec:
+    """Returns what a search must know of the model, at the first temperature.
+
+    Args:
+      docnos: Checksum of the documents' names.
+    """
+    return DualSpec(
+      model=self.model.plain,
+      scoring=self.scoring,
+      dim=self.dim,
+      temperature=self.temperatures[0],
+      input_length=self.input_length,
+      document_length=self.document_length,
+      docnos=docnos,
+      dev_measure=self.dev.measure if self.dev else None,
+    )
 
 
 _NOT_OF_THE_MODEL = {

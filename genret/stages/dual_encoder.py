@@ -16,7 +16,6 @@ from genret.core.errors import ConfigError
 from genret.docids import atomic
 from genret.retrieval import dual, dual_spec, model_folder
 from genret.retrieval.dual import DualRetriever
-from genret.retrieval.dual_spec import DualSpec
 from genret.stages import (
   cached_states,
   dev_queries,
@@ -122,16 +121,7 @@ class _Work:
     self.mixture = training_input.mixture(
       config.mixture, collection, atomic.fit(collection), model=config.model
     )
-    self.spec = DualSpec(
-      model=config.model.plain,
-      scoring=config.scoring,
-      dim=config.dim,
-      temperature=config.temperatures[0],
-      input_length=config.input_length,
-      document_length=config.document_length,
-      docnos=collection.docnos.checksum,
-      dev_measure=config.dev.measure if config.dev else None,
-    )
+    self.spec = config.spec(collection.docnos.checksum)
     self.examples = memorised.examples_of(self.mixture)
     self.documents = dual.read_documents(self.spec, collection)
     self.states = cached_states.opened(

@@ -93,10 +93,13 @@ def _mined(
       queries = [Query(query_id=str(n), text=next(texts)) for n in numbers]
       known = pairs.known(numbers, rows[numbers])
       run = bm25.search(queries, k=config.depth + known.shape[1])
-      for query, right in zip(queries, known, strict=True):
-        found = docnos.rows([hit.docno for hit in run[query.query_id]])
-        same = np.isin(pairs.documents.numbers[found], right)
-        found = found[~same][: config.depth]
-        out[int(query.query_id), : len(found)] = found
+      hits = [run[query.query_id] for query in queries]
+      found = docnos.rows([hit.docno for some in hits for hit in some])
+      ends = np.cumsum([len(some) for some in hits])
+      every = np.split(found, ends[:-1])
+      for number, best, right in zip(numbers, every, known, strict=True):
+        same = np.isin(pairs.documents.numbers[best], right)
+        best = best[~same][: config.depth]
+        out[number, : len(best)] = best
       bar.update(len(queries))
   return out

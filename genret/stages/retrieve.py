@@ -95,7 +95,7 @@ def run(
   Raises:
     UserError: If the documents of the collection are not the model's.
   """
-  retriever = _opened(config, model_dir, collection)
+  retriever = opened(config, model_dir, collection)
   check_documents(retriever.table, model_dir, collection)
   queries = list(collection.queries(config.split))
   started = time.monotonic()
@@ -110,16 +110,17 @@ def run(
   return Retrieved(path=path, num_queries=len(queries), seconds=seconds)
 
 
-def _opened(
+def opened(
   config: RetrieveConfig, model_dir: Path, collection: Collection
 ) -> Retriever | DualRetriever:
+  """Loads the model of a folder, whichever command wrote it.
+
+  Raises:
+    ArtifactError: If it is no whole model folder.
+    ConfigError: If some setting has no meaning for its model.
+  """
   if dual_spec.is_dual(model_dir):
-    for name, default in _OF_DOCIDS.items():
-      if getattr(config, name) != default:
-        raise ConfigError(
-          f"RetrieveConfig.{name} is about writing docids, and the model in"
-          f" {model_dir} compares vectors of all documents; leave it away."
-        )
+    check_dual(config, model_dir)
     return DualRetriever.load(
       model_dir, collection, checkpoint=config.checkpoint, muvera=config.muvera
     )
@@ -135,6 +136,16 @@ def _opened(
     shape=None if config.mesh == MeshShape() else config.mesh,
     constrained=config.constrained,
   )
+
+
+def check_dual(config: RetrieveConfig, model_dir: Path) -> None:
+  """Raises a ConfigError if settings are about docids, and there are none."""
+  for name, default in _OF_DOCIDS.items():
+    if getattr(config, name) != default:
+      raise ConfigError(
+        f"RetrieveConfig.{name} is about writing docids, and the model in"
+        f" {model_dir} compares vectors of all documents; leave it away."
+      )
 
 
 def check_documents(

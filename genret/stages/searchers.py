@@ -12,13 +12,14 @@ from genret.core.errors import ConfigError, suggest
 from genret.embeddings.encoder import Encoder, minilm
 from genret.embeddings.store import EmbeddingStore
 from genret.querygen.filter import Search
-from genret.retrieval import model_folder
+from genret.retrieval import dual_spec, model_folder
 from genret.retrieval.bm25 import BM25, Bm25Config
 from genret.retrieval.dense import Dense
-from genret.retrieval.generative import Retriever
+from genret.retrieval.dual_spec import DualSpec
 from genret.stages import embed, retrieve
 from genret.stages.described import described
 from genret.stages.embed import EmbedConfig
+from genret.stages.retrieve import RetrieveConfig
 
 BM25_NAME, DENSE_NAME = NAMES = ("bm25", "dense")
 
@@ -29,7 +30,8 @@ class SearcherConfig:
 
   Attributes:
     by: "bm25", "dense" (the cosine of sentence vectors), or a folder of
-      `genret train`; a folder that bears one of these names is `./bm25`.
+      `genret train` or `genret dual_encoder`; a folder that bears one of
+      these names is `./bm25`.
     bm25: settings of BM25.
     encoder: of dense search; that of the documents' vectors.
     checkpoint: of a model: `best`, `newest`, or a step.
@@ -141,15 +143,20 @@ def _model(config: SearcherConfig, collection: Collection) -> Opening:
       f" trained model; there is no folder {config.by!r}."
       + suggest(config.by, NAMES)
     )
-  model_folder.ModelSpec.load(folder)
-  table = DocidTable.load(folder / model_folder.DOCIDS)
-  retrieve.check_documents(table, folder, collection)
+  settings = RetrieveConfig(
+    checkpoint=config.checkpoint, scoring=config.scoring
+  )
+  if dual_spec.is_dual(folder):
+    retrieve.check_dual(settings, folder)
+    DualSpec.load(folder).check_documents(folder, collection)
+  else:
+    model_folder.ModelSpec.load(folder)
+    table = DocidTable.load(folder / model_folder.DOCIDS)
+    retrieve.check_documents(table, folder, collection)
 
   def load(working: Path) -> Search:
     del working
-    retriever = Retriever.load(
-      folder, checkpoint=config.checkpoint, scoring=config.scoring
-    )
+    retriever = retrieve.opened(settings, folder, collection)
     return lambda queries, k: retriever.run(
       queries, k=k, num_beams=max(k, config.num_beams)
     )

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from genret.core.errors import ConfigError
-from genret.tasks import documents
+from genret.tasks import documents, stream_feed
 from genret.tasks.packing import Features
 from genret.tasks.pairs import Pairs
 from genret.tasks.states import StateRows
 from genret.tasks.stream import Position, Stream
-from genret.tasks.stream_feed import check_identity
 
 LENGTHS = (16, 32, 64, 128, 256, 512)  # that rows are padded to
 _NEGATIVES = 4  # what a generator is for, beside those of a stream
@@ -116,12 +115,7 @@ class PairBatches:
 
   def state(self) -> dict[str, Any]:
     """Returns, as JSON, where the next batch begins."""
-    return {
-      "identity": dict(self._identity),
-      "chunk": self._position.chunk,
-      "drawn": list(self._position.drawn),
-      "row": self._row,
-    }
+    return stream_feed.state_of(self._identity, self._position, self._row)
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Goes to where a state was taken.
@@ -129,8 +123,7 @@ class PairBatches:
     Raises:
       ConfigError: it is of other batches.
     """
-    check_identity(state, self._identity)
-    self._open(Position(chunk=state["chunk"], drawn=tuple(state["drawn"])))
+    self._open(stream_feed.position_of(state, self._identity))
     self._row = state["row"]
 
   def _open(self, position: Position) -> None:

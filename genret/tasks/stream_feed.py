@@ -45,6 +45,36 @@ def check_identity(state: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
       )
 
 
+def state_of(
+  identity: Mapping[str, Any], position: Position, row: int
+) -> dict[str, Any]:
+  """Returns, as JSON, where in a stream a reader stands.
+
+  Args:
+    identity: what decides the batches.
+    position: of the chunk at hand.
+    row: the next of that chunk.
+  """
+  return {
+    "identity": dict(identity),
+    "chunk": position.chunk,
+    "drawn": list(position.drawn),
+    "row": row,
+  }
+
+
+def position_of(
+  state: Mapping[str, Any], identity: Mapping[str, Any]
+) -> Position:
+  """Returns the chunk at which a state was taken.
+
+  Raises:
+    ConfigError: it is of other batches.
+  """
+  check_identity(state, identity)
+  return Position(chunk=state["chunk"], drawn=tuple(state["drawn"]))
+
+
 class StreamBatches:
   """Endless batches of a stream.
 
@@ -123,12 +153,7 @@ class StreamBatches:
 
   def state(self) -> dict[str, Any]:
     """Returns, as JSON, where the next batch begins."""
-    return {
-      "identity": dict(self._identity),
-      "chunk": self._position.chunk,
-      "drawn": list(self._position.drawn),
-      "row": self._row,
-    }
+    return state_of(self._identity, self._position, self._row)
 
   def restore(self, state: Mapping[str, Any]) -> None:
     """Goes to where a state was taken.
@@ -139,9 +164,9 @@ class StreamBatches:
     Raises:
       ConfigError: it is of other batches.
     """
-    check_identity(state, self._identity)
+    position = position_of(state, self._identity)
     self._ahead.result()
-    self._open(Position(chunk=state["chunk"], drawn=tuple(state["drawn"])))
+    self._open(position)
     self._row = state["row"]
 
   def _open(self, position: Position) -> None:

@@ -15,11 +15,12 @@ from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5Config
 from genret.retrieval.dual_spec import DualSpec
 from genret.retrieval.muvera import Muvera
-from genret.stages import dual_encoder, memorised, retrieve
+from genret.stages import dual_encoder, memorised, retrieve, searchers
 from genret.stages.dev_queries import DevConfig
 from genret.stages.dual_encoder import TrainConfig
 from genret.stages.hard_negatives import HardNegatives
 from genret.stages.retrieve import RetrieveConfig
+from genret.stages.searchers import SearcherConfig
 from genret.tasks import mixtures
 from genret.tasks.indexing import FirstP
 from genret.training.loop import LoopConfig
@@ -76,6 +77,17 @@ def test_a_run_goes_on_bit_by_bit(model, collection, tmp_path):
   again = json.loads((out / "result.json").read_text())
   assert again == json.loads((model / "result.json").read_text())
   assert artifacts.identity(out) == artifacts.identity(model)
+
+
+def test_it_searches_by_name_as_other_models_do(model, collection, tmp_path):
+  config = SearcherConfig(by=str(model))
+  opening = searchers.opening(config, collection)
+  queries = list(collection.queries("test"))
+  run = opening.load(tmp_path)(queries, 3)
+  assert [len(run[query.query_id]) for query in queries] == [3] * len(queries)
+  with pytest.raises(ConfigError, match="RetrieveConfig.scoring is about"):
+    raw = dataclasses.replace(config, scoring="raw")
+    searchers.opening(raw, collection)
 
 
 def test_retrieve_knows_the_folder(model, collection, tmp_path):
