@@ -13,6 +13,7 @@ from genret.studies.commands import Commands
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = {path.stem for path in (ROOT / "gin_configs/docids").glob("*.gin")}
+NO_SCHEME = {"imported"}  # reads a table that some other system made
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +37,7 @@ def given():
 
 
 def test_every_scheme_is_a_row_with_its_own_file(study):
-  assert set(study.ROWS) == SHIPPED
+  assert set(study.ROWS) == SHIPPED - NO_SCHEME
   assert all(name == row.name for name, row in study.ROWS.items())
 
 
