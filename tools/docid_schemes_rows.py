@@ -53,7 +53,7 @@ ROWS = {
     Row(name="product_permuted"),
     Row(name="rqvae"),
     Row(name="rqvae_permuted"),
-    Row(name="docno"),
+    Row(name="docno", settings=("--gin.UNKNOWN=percent",)),  # of `common/^`
     Row(name="title"),
     Row(name="url"),
     Row(name="keywords"),

@@ -29,6 +29,7 @@ def fit_docno(
   *,
   embeddings: np.ndarray | None = None,
   seed: int = 0,
+  unknown: Literal["percent", "refuse"] = "refuse",
   max_length: int = 64,
 ) -> DocidTable:
   """Spells each document's own docno in SentencePiece symbols.
@@ -42,6 +43,9 @@ def fit_docno(
     collection: whose documents are named.
     embeddings: not used.
     seed: not used.
+    unknown: what becomes of characters that the vocabulary lacks: their
+      documents are refused, or docnos are normalised (NFKC, white space
+      collapsed) and such characters written as a URL writes them.
     max_length: the most symbols a docid may have, EOS included.
 
   Returns:
@@ -52,7 +56,9 @@ def fit_docno(
       come back from its symbols unchanged, or is too long. Says which.
   """
   del embeddings, seed
-  docnos = collection.docnos
+  docnos: Iterable[str] = collection.docnos
+  if unknown != "refuse":  # normalised ones are docnos no more
+    docnos = _writable(docnos, unknown)
   return spelled(collection, docnos, scheme="docno", max_length=max_length)
 
 

@@ -36,6 +36,16 @@ def test_characters_outside_the_vocabulary_are_refused(docno):
   assert repr(docno) in str(error.value)
 
 
+def test_docnos_may_be_written_as_urls_are():
+  table = lexical.fit_docno(
+    Listed.named(["common/^", "full\uff11  width"]), unknown="percent"
+  )
+  spelled = [Tokenizer().decode(row) for row in table.codes]
+  assert spelled == ["common/%5E", "full1 width"]
+  with pytest.raises(ConfigError, match="'percent' or 'refuse'.*'percent'"):
+    lexical.fit_docno(Listed.named(["d"]), unknown="precent")
+
+
 @pytest.mark.parametrize("docno", ["two  blanks", "full\uff11width"])
 def test_a_docno_that_changes_on_its_way_is_refused(docno):
   with pytest.raises(UserError, match="comes back") as error:
