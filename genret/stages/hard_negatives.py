@@ -89,7 +89,8 @@ def _mined(
   texts = map(decode, pairs_of.texts(pairs))
   out = np.full((pairs.num_examples, config.depth), -1, np.int32)
   with tqdm(total=len(out), desc="hard negatives", unit="text", delay=2) as bar:
-    while len(numbers := np.arange(bar.n, min(bar.n + _TEXTS, len(out)))):
+    for first in range(0, len(out), _TEXTS):
+      numbers = np.arange(first, min(first + _TEXTS, len(out)))
       queries = [Query(query_id=str(n), text=next(texts)) for n in numbers]
       known = pairs.known(numbers, rows[numbers])
       run = bm25.search(queries, k=config.depth + known.shape[1])

@@ -1,5 +1,6 @@
 """Hard negatives of real questions: near their passage, and not it."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,19 @@ def test_what_was_mined_stands(mined):
   folder = Path(mined.filename).parent
   again = hard_negatives.mined(
     CONFIG, None, None, vocabulary="t5", folder=folder
+  )
+  np.testing.assert_array_equal(again, mined)
+
+
+def test_a_bar_that_is_off_changes_nothing(
+  pairs, mined, collection, tmp_path, monkeypatch
+):
+  """As with TQDM_DISABLE=1, which tqdm reads when it is imported."""
+  silent = functools.partial(hard_negatives.tqdm, disable=True)
+  monkeypatch.setattr(hard_negatives, "tqdm", silent)
+  monkeypatch.setattr(hard_negatives, "_TEXTS", 200)
+  again = hard_negatives.mined(
+    CONFIG, pairs, collection, vocabulary="t5", folder=tmp_path / "negatives"
   )
   np.testing.assert_array_equal(again, mined)
 
