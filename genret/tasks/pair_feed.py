@@ -18,6 +18,7 @@ from genret.tasks.states import StateRows
 from genret.tasks.stream import Position, Stream
 
 LENGTHS = (16, 32, 64, 128, 256, 512)  # that rows are padded to
+_LONG = 256  # and multiples of this, above the last of them
 _NEGATIVES = 4  # what a generator is for, beside those of a stream
 _FORMAT = 1  # of a state
 
@@ -33,8 +34,8 @@ class Shard:
 class PairBatches:
   """Endless batches of texts, each with its document and hard negatives.
 
-  Rows are padded to the least of LENGTHS that holds the longest of a batch,
-  and where several shards make a batch to that of all examples.
+  Rows are as long as `padded_length` has it for the longest of a batch, and
+  where several shards make a batch for the longest of all examples.
 
   Args:
     pairs: what is read.
@@ -216,10 +217,13 @@ class _Part:
 def padded_length(length: int) -> int:
   """Returns the length of rows that hold so many ids.
 
+  One of few, as a program is compiled for each.
+
   >>> padded_length(17), padded_length(600)
-  (32, 600)
+  (32, 768)
   """
-  return next((size for size in LENGTHS if size >= length), int(length))
+  long = -(-int(length) // _LONG) * _LONG
+  return next((size for size in LENGTHS if size >= length), long)
 
 
 def _check(negatives: np.ndarray | None, pairs: Pairs) -> None:

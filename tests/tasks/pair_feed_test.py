@@ -8,7 +8,7 @@ import pytest
 from genret.core.errors import ConfigError
 from genret.tasks.documents import Documents
 from genret.tasks.examples import Examples
-from genret.tasks.pair_feed import PairBatches, Shard
+from genret.tasks.pair_feed import PairBatches, Shard, padded_length
 from genret.tasks.pairs import Pairs
 from genret.tasks.states import StateRows
 from genret.tasks.stream import Ingredient
@@ -115,3 +115,12 @@ def test_states_are_those_of_the_tokens_that_are_read(pairs):
 def test_negatives_of_other_texts_are_refused(pairs):
   with pytest.raises(ConfigError, match=r"\[49, 2\]; expected a row for each"):
     opened(pairs, negatives=NEGATIVES[1:], num_negatives=1)
+
+
+def test_rows_have_few_lengths():
+  found = [padded_length(length) for length in range(1, 2049)]
+  assert sorted(set(found)) == [
+    *(16, 32, 64, 128, 256, 512),
+    *(768, 1024, 1280, 1536, 1792, 2048),
+  ]
+  assert all(size >= length for length, size in enumerate(found, start=1))
