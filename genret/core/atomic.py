@@ -1,6 +1,7 @@
 """Temporary siblings: files and folders on their way to their final name."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -57,6 +58,9 @@ def replacing(path: Path) -> Iterator[Path]:
 def fill(folder: Path, make: Callable[[Path], object]) -> None:
   """Makes a folder that takes its name when whole; leaves one that stands.
 
+  Of two processes that make the same folder at once the first gives it its
+  name. The other then leaves that one, which is as whole as its own.
+
   Args:
     folder: the final name.
     make: called with a path at which nothing stands yet; makes the folder.
@@ -66,7 +70,11 @@ def fill(folder: Path, make: Callable[[Path], object]) -> None:
   with temporary(folder) as draft:
     make(draft)
     flush_tree(draft)
-    os.rename(draft, folder)
+    try:
+      os.rename(draft, folder)
+    except OSError as error:
+      if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+        raise
   flush_folder(folder.parent)
 
 

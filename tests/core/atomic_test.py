@@ -70,3 +70,28 @@ def test_fill_makes_a_folder_once(tmp_path):
   with pytest.raises(KeyError):
     atomic.fill(tmp_path / "other", fail)
   assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_of_two_who_fill_a_folder_the_first_is_kept(tmp_path):
+  folder = tmp_path / "out"
+
+  def make(path, text="theirs"):
+    path.mkdir()
+    (path / "a").write_text(text)
+
+  def slowly(path):
+    make(path, "ours")
+    atomic.fill(folder, make)  # another process, meanwhile
+
+  atomic.fill(folder, slowly)
+  assert (folder / "a").read_text() == "theirs"
+  assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
+  def make(path):
+    path.mkdir()
+    (tmp_path / "out").write_text("x")
+
+  with pytest.raises(OSError):
+    atomic.fill(tmp_path / "out", make)
