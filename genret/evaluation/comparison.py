@@ -44,8 +44,9 @@ class Compared:
     p_corrected: The same after Holm's correction over the family.
     equivalence_p: Of two one-sided tests at MARGIN.
     equivalence_corrected: The same after Holm's correction.
-    detectable: The least true difference that is seen 4 times in 5; None where
-      all queries are about one article, of which nothing follows.
+    detectable: The least true difference that is seen 4 times in 5 by one
+      test, before any correction; None where all queries are about one
+      article, of which nothing follows.
   """
 
   difference: Interval
@@ -54,6 +55,13 @@ class Compared:
   equivalence_p: float
   equivalence_corrected: float
   detectable: float | None
+
+  @property
+  def bounds(self) -> tuple[float, float] | tuple[None, None]:
+    """The interval's ends; None where nothing follows."""
+    if self.detectable is None:
+      return None, None
+    return self.difference.low, self.difference.high
 
   @property
   def verdict(self) -> str:
@@ -78,12 +86,12 @@ class Compared:
     return signs.get(self.verdict, "≈")
 
   def __str__(self) -> str:
-    gap = self.difference
+    low, high = self.bounds
+    around = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
     seen = "nothing" if self.detectable is None else f"{self.detectable:.3f}"
     return (
-      f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}], p"
-      f" {self.p_corrected:.3f}, equivalent p"
-      f" {self.equivalence_corrected:.3f}, sees {seen}"
+      f"{self.difference.mean:+.3f}{around}, p {self.p_corrected:.3f},"
+      f" equivalent p {self.equivalence_corrected:.3f}, sees {seen}"
     )
 
 

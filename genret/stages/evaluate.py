@@ -125,7 +125,7 @@ def evaluate_runs(
     )
   qrels = collection.qrels(config.split)
   found = {system: runs.read_trec(path) for system, path in run_files.items()}
-  _check_ids(collection, found, run_files)
+  check_ids(collection, found, run_files)
   evaluations = _evaluations(found, qrels, config)
   clusters = articles.of_collection(
     collection, qrels, relevance=config.relevance
@@ -240,12 +240,21 @@ def _file_hash(path: Path) -> str:
   return artifacts.file_hash(path)
 
 
-def _check_ids(
+def check_ids(
   collection: Collection,
   found: Mapping[str, Run],
   run_files: Mapping[str, Path],
 ) -> None:
-  """Refuse runs of another collection, by their queries and documents."""
+  """Refuse runs of another collection, by their queries and documents.
+
+  Args:
+    collection: Whose queries they are to answer.
+    found: System to its run.
+    run_files: System to the file that the run was read from.
+
+  Raises:
+    DataError: A run has a query or a document that the collection lacks.
+  """
   queries = {query_id for run in found.values() for query_id in run}
   queries.difference_update(query.query_id for query in collection.queries())
   docnos = {
@@ -269,6 +278,6 @@ def _per_query_lines(report: Report) -> list[str]:
   lines = ["\t".join(["system", "query-id", *names]) + "\n"]
   for system, found in report.evaluations.items():
     for query_id in found.per_query[names[0]]:
-      values = [f"{found.per_query[name][query_id]:.9g}" for name in names]
+      values = [f"{found.per_query[name][query_id]:.17g}" for name in names]
       lines.append("\t".join([system, query_id, *values]) + "\n")
   return lines

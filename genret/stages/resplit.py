@@ -177,6 +177,8 @@ class _Work:
     source.docnos.save(folder / collection.DOCNOS)
     for split, qrels in final.items():
       collection.write_qrels(folder, split, qrels)
+    texts = {name: text_key(q.text) for name, q in self._queries.items()}
+    splits.check_disjoint(final, texts)
     judged = set().union(*final.values())
     asked = (q for name, q in self._queries.items() if name in judged)
     count = collection.write_queries(folder, asked)
@@ -248,7 +250,16 @@ class _Work:
       )
     drawn = set(coverage.by_hash(test, seed=self._config.seed)[:size])
     found[TEST] = {q: judged for q, judged in test.items() if q in drawn}
-    return {q: judged for q, judged in test.items() if q not in drawn}
+    asked = {text_key(self._queries[query].text) for query in drawn}
+    rest = {q: judged for q, judged in test.items() if q not in drawn}
+    free = {
+      query: judged
+      for query, judged in rest.items()
+      if text_key(self._queries[query].text) not in asked
+    }
+    same = "test queries of the words of one that is drawn, left out"
+    self._changes[same] = len(rest) - len(free)
+    return free
 
   def _second(self, found: Splits) -> Qrels:
     """Makes training queries of words of the documents that are asked for."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from genret.core.errors import ConfigError, UserError, suggest
 from genret.evaluation import comparison
 from genret.evaluation.comparison import Compared, Paired
-from genret.studies.grid import SEED, Study
+from genret.studies import grid
+from genret.studies.grid import SEED, Study, parsed
 from genret.studies.rows import Row
 
 BASELINE = "baseline"
@@ -19,12 +20,14 @@ class Pair:
   """Two rows that are compared.
 
   Attributes:
-    name: What is asked.
+    name: What is asked, and where.
+    asked: What is asked; of several places alike.
     a: The row that it is about.
     b: The row that it is compared with.
   """
 
   name: str
+  asked: str = ""
   a: Row
   b: Row
 
@@ -123,11 +126,16 @@ def named(study: Study, rows: Sequence[Row]) -> Iterator[Pair]:
       for b in rows
       if _holds(second, b) and a is not b and _agree(free, a, b)
     ]
+    varying = [
+      axis
+      for axis in study.axes
+      if len({(a.chosen.get(axis), b.chosen.get(axis)) for a, b in found}) > 1
+    ]
     for a, b in found:
       chosen = {**b.chosen, **a.chosen}
-      where = [chosen[axis] for axis in free if axis in chosen]
-      several = f" ({', '.join(where)})" if len(found) > 1 else ""
-      yield Pair(name=name + several, a=a, b=b)
+      where = ", ".join(chosen[axis] for axis in varying if axis in chosen)
+      several = f" ({where})" if where else ""
+      yield Pair(name=name + several, asked=name, a=a, b=b)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,37 +144,33 @@ class Asked:
 
   Attributes:
     contrasts: One family.
-    untested: Name of each other -> why it was not tested.
+    untested: Of each other its name, and why it was not tested.
   """
 
   contrasts: Sequence[Contrast]
-  untested: Mapping[str, str]
+  untested: Sequence[tuple[str, str]]
 
 
 def asked(study: Study, rows: Sequence[Row]) -> Asked:
   """Tests the contrasts of a study, as far as there are rows for them."""
   measure, pairs = study.measures[0], list(named(study, rows))
-  why = {
-    pair.name: pair.hindrance(measure, plateau=study.plateau) for pair in pairs
-  }
-  able = [pair for pair in pairs if why[pair.name] is None]
-  untested = {name: text for name, text in why.items() if text is not None}
-  for name in study.contrasts:
-    if not any(pair.name.startswith(name) for pair in pairs):
-      untested[name] = "no two rows have their figures"
+  why = [pair.hindrance(measure, plateau=study.plateau) for pair in pairs]
+  able = [pair for pair, text in zip(pairs, why, strict=True) if text is None]
+  untested: list[tuple[str, str]] = [
+    (pair.name, text)
+    for pair, text in zip(pairs, why, strict=True)
+    if text is not None
+  ]
+  asked_of = {pair.asked for pair in pairs}
+  untested += [
+    (name, "no two rows have their figures")
+    for name in study.contrasts
+    if name not in asked_of
+  ]
   return Asked(
     contrasts=of_pairs(able, measure=measure, named_before=True),
     untested=untested,
   )
-
-
-def parsed(text: str) -> dict[str, str]:
-  """Reads a filter.
-
-  >>> parsed("docids=atomic,inputs=d2q")
-  {'docids': 'atomic', 'inputs': 'd2q'}
-  """
-  return dict(part.strip().partition("=")[::2] for part in text.split(","))
 
 
 def _paired(pair: Pair, measure: str) -> Paired:
@@ -201,6 +205,12 @@ def _check(study: Study, where: str, text: str) -> None:
 def _check_run(study: Study, name: str, *, text: str, path: str) -> None:
   """Refuses a run of nobody knows which collection, and one that is none."""
   named = parsed(text)
+  if BASELINE in named:
+    raise ConfigError(
+      f"system {name!r} has a run of {text!r}; expected what was searched,"
+      f" AXIS=CHOICE of {', '.join(study.axes)}."
+    )
+  grid.chosen(study.cells(), [text])
   for axis in study.matters("resplit"):
     if axis not in named and len(study.axes[axis]) > 1:
       raise ConfigError(

@@ -4,6 +4,7 @@ Both run while a cell's checkpoints are still there, on the core that trained
 it; what they find stands beside its run, and comes into the report.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from genret.studies.grid import Cell
 from genret.studies.layout import Layout
 
 TRAINED_ALONE = ("--devices=1",)  # each command of a study has one core
+_SEARCH = ("K", "NUM_BEAMS", "CHECKPOINT")
+"""Settings of the search that all three commands know by one name."""
 
 
 def commands(layout: Layout, cell: Cell) -> list[list[str]]:
@@ -36,12 +39,27 @@ def commands(layout: Layout, cell: Cell) -> list[list[str]]:
   if study.timed:
     out = f"--out={layout.cell(cell) / COSTS}"
     own = [f"--queries={study.timed}", *TRAINED_ALONE]
-    found.append(["costs", *shared, out, *own])
+    search = _as_searched(layout, cell, (*_SEARCH, "SCORING"))
+    found.append(["costs", *shared, out, *own, *search])
   if study.diagnosed and study.trainer(cell.chosen) == "train":
     out = f"--out={layout.cell(cell) / DIAGNOSTICS}"
     own = [f"--exhaustive_queries={study.diagnosed}"]
     own += [f"--measures={','.join(study.measures)}"]
-    found.append(["diagnose", *shared, out, *own])
+    search = _as_searched(layout, cell, _SEARCH)
+    found.append(["diagnose", *shared, out, *own, *search])
+  return found
+
+
+def _as_searched(
+  layout: Layout, cell: Cell, names: Collection[str]
+) -> list[str]:
+  """Returns the flags by which a cell is searched elsewhere as in its run."""
+  found = []
+  for flag in layout.retrieving(cell):
+    name, _, value = flag.removeprefix("--").partition("=")
+    name = name.removeprefix("gin.").upper()
+    if name in names:
+      found.append(f"--gin.{name}={value}")
   return found
 
 

@@ -32,30 +32,34 @@ class Crew:
     self._jobs = jobs
     self.failed: dict[str, str] = {}
 
-  def work(self, cells: Sequence[Cell]) -> None:
+  def work(self, cells: Sequence[Cell], *, done: Sequence[Cell] = ()) -> None:
     """Runs cells: what they share, a calibration of each setting, themselves.
 
     A piece that fails is noted, what needs it is left, all else goes on.
+
+    Args:
+      cells: To be run.
+      done: Others, whose baselines may still be to make.
     """
     for command in pipeline.SHARED:
-      cells = self._share(command, cells)
+      cells = self._share(command, cells, done)
     cells = self._calibrate(cells)
     names = [cell.name for cell in cells]
     why = self._all(self._worker.run, cells, names)
     for cell, error in zip(cells, why, strict=True):
       self._note(cell, error)
 
-  def _share(self, command: str, cells: Sequence[Cell]) -> list[Cell]:
+  def _share(
+    self, command: str, cells: Sequence[Cell], done: Sequence[Cell]
+  ) -> list[Cell]:
     """Makes what cells share; returns those that have what they need.
 
     Baselines may fail, and what only they read: no cell needs them.
     """
-    tasks = {
-      task.folder: task
-      for cell in cells
-      for task in self._worker.layout.shared(cell)
-      if task.arguments[0] == command
-    }
+    layout = self._worker.layout
+    every = [task for cell in cells for task in layout.shared(cell)]
+    every += [task for cell in done for task in layout.beside(cell)]
+    tasks = {t.folder: t for t in every if t.arguments[0] == command}
     names = [task.name for task in tasks.values()]
     found = self._all(self._worker.share, list(tasks.values()), names)
     why = {
@@ -64,7 +68,7 @@ class Crew:
       if error
     }
     for cell in cells:
-      own = self._worker.layout.needed(cell)
+      own = layout.needed(cell)
       lost = [why[task.folder] for task in own if task.folder in why]
       self._note(cell, lost[0] if lost else None)
     return [cell for cell in cells if cell.name not in self.failed]

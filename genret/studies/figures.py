@@ -1,8 +1,8 @@
 """What a cell is worth: its figures, read from the files of its commands."""
 
+import collections
 import csv
 import functools
-import gzip
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,19 +112,23 @@ def synthetic_queries(layout: Layout, cell: Cell) -> float | None:
   """
   run = Run(folder=Path("model"), steps=1, eval_period=1, seed=0)
   flags = dict(flag.partition("=")[::2] for flag in layout.training(cell, run))
-  path = Path(flags.get(QUERIES, ""))
-  if QUERIES not in flags or not path.exists():
+  if QUERIES not in flags:
     return None
-  count = _lines(synthetic.queries_file(path))
-  mean = count / collection(layout, cell).num_documents
+  path = synthetic.queries_file(Path(flags[QUERIES]))
+  if not path.exists():
+    return None
   most = flags.get(NUM_QUERIES, "None")
-  return min(mean, float(most)) if most.isdigit() else mean
+  read = _queries_read(path, int(most) if most.isdigit() else None)
+  return read / collection(layout, cell).num_documents
 
 
 @functools.lru_cache(maxsize=64)
-def _lines(path: Path) -> int:
-  with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-    return sum(1 for _ in file)
+def _queries_read(path: Path, most: int | None) -> int:
+  """Counts queries, at most so many of a document."""
+  counts = collections.Counter(
+    query.docno for query in synthetic.read_queries(path)
+  )
+  return sum(n if most is None else min(n, most) for n in counts.values())
 
 
 def means(found: PerQuery, wanted: Iterable[str]) -> dict[str, float]:

@@ -296,15 +296,25 @@ def chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     return list(cells)
   kept: dict[str, Cell] = {}
   for filter_ in only:
-    wanted = dict(part.partition("=")[::2] for part in filter_.split(","))
+    wanted = parsed(filter_)
     found = [cell for cell in cells if _matches(cell, wanted)]
     if not found:
       raise ConfigError(
-        f"--only={filter_} names no cell; expected AXIS=CHOICE,AXIS=CHOICE of"
+        f"{filter_!r} names no cell; expected AXIS=CHOICE,AXIS=CHOICE of"
         f" {_shown_axes(cells)}."
       )
     kept |= {cell.name: cell for cell in found}
   return [cell for cell in cells if cell.name in kept]
+
+
+def parsed(text: str) -> dict[str, str]:
+  """Reads a filter.
+
+  >>> parsed("docids=atomic, inputs=d2q")
+  {'docids': 'atomic', 'inputs': 'd2q'}
+  """
+  pairs = (part.partition("=") for part in text.split(","))
+  return {axis.strip(): name.strip() for axis, _, name in pairs}
 
 
 def shard(cells: Sequence[Cell], part: str) -> list[Cell]:

@@ -99,15 +99,21 @@ def _fitted(
     raise UserError("rungs answer different queries")
   queries = ready[0].parts["all"] if ready else ()
   clusters = ready[0].clusters_of(queries) if ready else None
+  found = {
+    measure: slopes.slope(
+      sizes, [row.of(measure, queries) for row in ready], clusters
+    )
+    for measure in study.measures
+  }
+  if any(one.clusters < 2 for one in found.values()):
+    raise UserError("all queries are about one article")
   return [
     Slope(
       of=others,
       name=group[0].name,
       measure=measure,
-      a_decade=slopes.slope(
-        sizes, [row.of(measure, queries) for row in ready], clusters
-      ).interval(),
+      a_decade=one.interval(),
       rungs=len(set(sizes)),
     )
-    for measure in study.measures
+    for measure, one in found.items()
   ]

@@ -154,6 +154,12 @@ class Layout:
         add([self._task(command, chosen)])
     return [found[name] for name in pipeline.SHARED if name in found]
 
+  def beside(self, cell: Cell) -> list[Task]:
+    """Lists the baselines that stand beside a cell, and what these need."""
+    if not self.study.flags("baselines", cell.chosen):
+      return []
+    return self._tasks(cell.chosen, ("baselines",))
+
   def lack(self, cell: Cell) -> str | None:
     """Says what a cell cannot be run without, or None."""
     values = self.study.values(cell.chosen)
@@ -216,6 +222,9 @@ class Layout:
     arguments = [command, *self._filled(command, chosen)]
     if command != "prepare":
       arguments.append(f"--collection={self._read(command, chosen)}")
+    if command == "baselines":  # searched as cells are
+      arguments.append(f"--split={self.study.split}")
+      arguments.append(f"--k={self.study.depth}")
     if command == "generate" and self.study.flags("generator", chosen):
       arguments.append(f"--generator={self.folder('generator', chosen)}")
     return Task(

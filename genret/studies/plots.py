@@ -157,11 +157,15 @@ def _point(axes: Any, point: Point, look: Look, *, gid: str) -> None:
 
 
 def _fit(axes: Any, series: Series, *, colour: str) -> None:
-  """Draws a slope through the middle of the points, and its interval."""
+  """Draws a slope through the middle of its points, and its interval.
+
+  Hollow points are no rungs of it.
+  """
   import numpy as np
 
-  x = np.log10([point.x for point in series.points])
-  y = np.mean([point.y for point in series.points])
+  fitted = [point for point in series.points if not point.hollow]
+  x = np.log10([point.x for point in fitted])
+  y = np.mean([point.y for point in fitted])
   ends = np.linspace(x.min(), x.max(), 21)
   along = 10**ends
   centre = x.mean()

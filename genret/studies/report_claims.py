@@ -236,6 +236,8 @@ def _missing(results: Results) -> Iterator[str]:
   for key, what in (("failed", "failed"), ("left_out", "was left out")):
     for name, why in missing.get(key) or ():
       yield f"cell {name}, which {what}: {why}"
+  for name, why in missing.get("baselines") or ():
+    yield f"{name}: {why}"
   for key, what in (
     ("other_settings", "made with other settings"),
     ("waiting", "not run"),

@@ -12,6 +12,8 @@ Wanted = tuple[str, Shown, tuple[str, ...]]
 
 _WAYS = ("counted", "compiled", "formula")
 _SPEED: tuple[tuple[str, tuple[str, ...]], ...] = (
+  ("documents a query", ("search", "k")),
+  ("beams", ("search", "num_beams")),
   ("one query, p50 (ms)", ("latency", "p50_ms")),
   ("one query, p95 (ms)", ("latency", "p95_ms")),
   ("queries a second", ("latency", "queries_per_second")),
@@ -69,6 +71,8 @@ def diagnostics(results: Results) -> list[Table]:
     [
       (name, shown, ("diagnostics", *keys))
       for name, shown, keys in (
+        ("documents a query", wording.count, ("search", "k")),
+        ("beams", wording.count, ("search", "num_beams")),
         ("queries searched twice", wording.count, ("num_exhaustive",)),
         (f"beam {measure}", wording.share, ("beam", measure)),
         (f"exhaustive {measure}", wording.share, ("exhaustive", measure)),

@@ -12,6 +12,7 @@ import numpy as np
 from genret.core import runs
 from genret.evaluation import crossed, measures
 from genret.evaluation.significance import Interval
+from genret.stages import evaluate
 from genret.studies import calibration, figures, grid
 from genret.studies.cells import Worker
 from genret.studies.figures import PARTS, PerQuery
@@ -204,7 +205,7 @@ def baselines(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
     if worker.layout.lack(cell) is not None:
       continue
     for task in worker.layout.shared(cell):
-      if task.arguments[0] == "baselines" and task.folder.exists():
+      if task.arguments[0] == "baselines" and worker.is_shared(task):
         found.setdefault(task.folder, cell)
   axes = study.matters("baselines")
   return [
@@ -229,6 +230,8 @@ def systems(worker: Worker, cells: Sequence[Cell]) -> list[Row]:
       [cell, *_] = grid.chosen(cells, [text])
       if worker.layout.collection(cell.chosen).exists():
         run = Path(path).absolute()
+        own = figures.collection(worker.layout, cell)
+        evaluate.check_ids(own, {name: runs.read_trec(run)}, {name: run})
         found.append(_of_run(worker, cell, run, name=name, axes=axes))
   return found
 

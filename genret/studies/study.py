@@ -114,21 +114,20 @@ def run(
 
 def _run(worker: Worker, cells: Sequence[Cell], *, jobs: int) -> Outcome:
   layout, say = worker.layout, worker.commands.say
-  todo = []
-  done = 0
+  todo, done = [], []
   for cell in cells:
     if (missing := layout.lack(cell)) is not None:
       say(f"{cell.name}: left out, {missing}")
     elif worker.is_done(cell):
       worker.tidy(cell)
-      done += 1
+      done.append(cell)
     else:
       todo.append(cell)
-  say(f"{len(todo)} cells to run, {done} are done")
+  say(f"{len(todo)} cells to run, {len(done)} are done")
   crew = Crew(worker, jobs=jobs)
   with _interruptible():
     try:
-      crew.work(todo)
+      crew.work(todo, done=done)
     except KeyboardInterrupt:
       say("interrupted; the same command goes on from here")
       return Outcome(text="", failed=crew.failed, interrupted=True)

@@ -65,7 +65,7 @@ def of(
       *map(_contrast, findings.asked.contrasts),
       *(_contrast(step.contrast) for step in steps),
     ],
-    "untested": [list(one) for one in findings.asked.untested.items()],
+    "untested": [list(one) for one in findings.asked.untested],
     "slopes": list(map(_slope, findings.growth.slopes)),
     "not_fitted": list(findings.growth.not_fitted),
     "missing": missing(worker, cells).as_json(),
@@ -84,10 +84,13 @@ class Missing:
     left_out: Those that lack something -> what.
     other_settings: Those that are done, with settings of another time.
     waiting: The others.
+    baselines: Name of each that is to stand beside finished cells and does
+      not -> where to look.
   """
 
   failed: Mapping[str, str]
   left_out: Mapping[str, str]
+  baselines: Mapping[str, str]
   other_settings: Sequence[str]
   waiting: Sequence[str]
 
@@ -96,6 +99,7 @@ class Missing:
     return {
       "failed": [list(one) for one in self.failed.items()],
       "left_out": [list(one) for one in self.left_out.items()],
+      "baselines": [list(one) for one in self.baselines.items()],
       "other_settings": list(self.other_settings),
       "waiting": list(self.waiting),
     }
@@ -104,9 +108,13 @@ class Missing:
 def missing(worker: Worker, cells: Sequence[Cell]) -> Missing:
   """Sorts the cells that have no figures by why."""
   layout = worker.layout
-  failed, left_out, other, waiting = {}, {}, [], []
+  failed, left_out, baselines, other, waiting = {}, {}, {}, [], []
   for cell in cells:
     if worker.is_done(cell):
+      for task in layout.beside(cell)[-1:]:
+        if not worker.is_shared(task):
+          log = layout.log(task.name).relative_to(layout.workdir)
+          baselines[task.name] = f"not made with these settings; see {log}"
       continue
     if layout.failure(cell).exists():
       why = layout.failure(cell).read_text("utf-8").strip()
@@ -118,7 +126,11 @@ def missing(worker: Worker, cells: Sequence[Cell]) -> Missing:
     else:
       waiting.append(cell.name)
   return Missing(
-    failed=failed, left_out=left_out, other_settings=other, waiting=waiting
+    failed=failed,
+    left_out=left_out,
+    baselines=baselines,
+    other_settings=other,
+    waiting=waiting,
   )
 
 
@@ -178,15 +190,15 @@ def _figures(row: Row, part: str, measures: Sequence[str]) -> dict[str, Any]:
 
 
 def _contrast(found: Contrast) -> dict[str, Any]:
-  gap = found.difference
+  gap, (low, high) = found.difference, found.bounds
   return {
     "name": found.pair.name,
     "a": _named(found.pair.a),
     "b": _named(found.pair.b),
     "measure": found.measure,
     "difference": gap.mean,
-    "low": gap.low,
-    "high": gap.high,
+    "low": low,
+    "high": high,
     "p": found.p_value,
     "p_corrected": found.p_corrected,
     "verdict": found.verdict,

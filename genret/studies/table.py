@@ -26,8 +26,8 @@ plateau{plateau}. A query is covered if one of its answers has a training query.
 > stands where p < {p:g} in a paired randomisation test by cluster, after Holm's
 correction over all steps, and the interval is above 0; = where two one-sided
 tests show that the difference is below {margin:g}; ≈ where nothing is shown. A
-comparison "sees" the difference that it would show 4 times in 5. What was asked
-before the run is a family of tests of its own."""
+comparison "sees" the difference that it would show 4 times in 5 if it were the
+only one. What was asked before the run is a family of tests of its own."""
 
 
 def write(worker: Worker, cells: Sequence[Cell]) -> str:
@@ -107,7 +107,6 @@ def _tables(worker: Worker, mine: Sequence[Row]) -> str:
   for part in rows.parts_of(mine):
     if part not in SHOWN:
       continue
-    count = len(mine[0].parts[part])
     how = _training if part == "all" else _names
     head = [*how(worker, None), *study.measures]
     lines = [
@@ -117,18 +116,26 @@ def _tables(worker: Worker, mine: Sequence[Row]) -> str:
       ]
       for row in mine
     ]
-    found.append(f"{part} test queries: {count:,}\n\n{_table(head, lines)}")
+    counts = sorted({len(row.parts[part]) for row in mine})
+    more = f" to {counts[-1]:,}" if len(counts) > 1 else ""
+    shown = f"{counts[0]:,}{more}"
+    found.append(f"{part} test queries: {shown}\n\n{_table(head, lines)}")
   return "\n\n".join(found)
 
 
 def _names(worker: Worker, row: Row | None) -> list[str]:
-  """Returns the first columns: those of a head, or of a row."""
+  """Returns the first columns: those of a head, or of a row.
+
+  A baseline stands in the first column of those that it does not depend on.
+  """
   others = list(worker.layout.study.axes)[1:]
   if row is None:
     return others
+  found = [row.chosen.get(axis, "") for axis in others]
   if row.name:
-    return [row.name, *[""] * (len(others) - 1)]
-  return [row.chosen[axis] for axis in others]
+    free = found.index("") if "" in found else -1
+    found[free] = f"{found[free]} {row.name}".strip()
+  return found
 
 
 def _training(worker: Worker, row: Row | None) -> list[str]:
@@ -177,7 +184,7 @@ def _compared(worker: Worker, found: Findings) -> Iterator[str]:
   study = worker.layout.study
   asked = [f"* {c.pair.name}: {c.verdict}, {c}" for c in found.asked.contrasts]
   asked += [
-    f"* {name}: not tested, {why}" for name, why in found.asked.untested.items()
+    f"* {name}: not tested, {why}" for name, why in found.asked.untested
   ]
   ranked = [f"* {one}" for one in found.orders]
   sloped = [f"* {one}" for one in found.growth.slopes]
@@ -197,6 +204,7 @@ def _missing(worker: Worker, cells: Sequence[Cell]) -> Iterator[str]:
   for title, names in (
     ("Failed", found.failed),
     ("Left out", found.left_out),
+    ("Baselines that are missing", found.baselines),
     (
       "Done with other settings; remove their folders to run them",
       dict.fromkeys(found.other_settings),

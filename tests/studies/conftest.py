@@ -122,6 +122,26 @@ def prepared(layout):
 
 
 @pytest.fixture
+def add_baseline(study, worker, write_run):
+  """Returns what writes a baseline's run as if it had been made."""
+
+  def write(name, places, *, folder="toy"):
+    """Writes it; the answer to each test query stands at its place."""
+    study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
+    made = worker.layout.workdir / "shared" / "baselines" / folder
+    write_run(made / name / "run.trec", places)
+    [task] = [
+      task
+      for cell in study.cells()
+      for task in worker.layout.beside(cell)
+      if task.folder == made
+    ][:1]
+    artifacts.write_json(task.record, {"settings": worker.reader.task(task)})
+
+  return write
+
+
+@pytest.fixture
 def finish(worker, prepared):
   """Returns what writes the files of a cell as if it had run."""
 

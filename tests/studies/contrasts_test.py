@@ -142,7 +142,7 @@ def test_filters_name_rows_that_are_otherwise_equal():
   ]
   result = contrasts.asked(asked, rows)
   assert [one.verdict for one in result.contrasts] == ["a > b"] * 5
-  assert result.untested == {}
+  assert result.untested == []
 
 
 def test_rows_that_are_not_ready_are_not_tested():
@@ -155,10 +155,30 @@ def test_rows_that_are_not_ready_are_not_tested():
   )
   result = contrasts.asked(asked, rows)
   assert result.contrasts == []
-  assert result.untested == {
-    "queries": "atomic, d2q: under-trained",
-    "ids": "no two rows have their figures",
-  }
+  assert result.untested == [
+    ("queries", "atomic, d2q: under-trained"),
+    ("ids", "no two rows have their figures"),
+  ]
+
+
+def test_names_that_begin_alike_and_places_alike_are_told_apart():
+  rows = [
+    row(BETTER, docids="atomic", inputs="d2q", hits=0.5),
+    row(BETTER, docids="naive", inputs="d2q"),
+    row(BASE, docids="atomic", inputs="daq"),
+  ]
+  asked = study(
+    **{
+      "queries": ("docids=atomic,inputs=d2q", "inputs=t5"),
+      "queries too": ("inputs=d2q", "docids=atomic,inputs=daq"),
+    }
+  )
+  result = contrasts.asked(asked, rows)
+  assert [one.pair.name for one in result.contrasts] == ["queries too (naive)"]
+  assert result.untested == [
+    ("queries too (atomic)", "atomic, d2q: under-trained"),
+    ("queries", "no two rows have their figures"),
+  ]
 
 
 @pytest.mark.parametrize(

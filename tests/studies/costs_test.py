@@ -4,6 +4,7 @@ import dataclasses
 
 from genret.cli.command import read_command
 from genret.core import artifacts
+from genret.stages.account import Search
 from genret.stages.costs import CostsConfig
 from genret.stages.diagnose import DiagnoseConfig
 from genret.stages.latency import Timing
@@ -17,14 +18,23 @@ def with_study(layout, **changes):
 
 
 def test_commands_are_of_genret(layout, cell_of):
-  layout = with_study(layout, timed=7, diagnosed=5)
+  layout = with_study(layout, timed=7, diagnosed=5, depth=20)
+  layout.study.axes["docids"]["atomic"].flags["retrieve"] = (
+    "--num_beams=40",
+    "--gin.SCORING='raw'",
+    "--gin.BATCH_SIZE=8",
+  )
   counted, diagnosed = [
     read_command(command).values
     for command in costs.commands(layout, cell_of())
   ]
-  assert counted["config"] == CostsConfig(timing=Timing(queries=7), devices=1)
+  assert counted["config"] == CostsConfig(
+    search=Search(k=20, num_beams=40, scoring="raw"),
+    timing=Timing(queries=7),
+    devices=1,
+  )
   assert diagnosed["config"] == DiagnoseConfig(
-    exhaustive_queries=5, measures=layout.study.measures
+    exhaustive_queries=5, measures=layout.study.measures, k=20, num_beams=40
   )
   for values in (counted, diagnosed):
     assert values["model_dir"] == str(layout.model(cell_of()))

@@ -92,6 +92,15 @@ def test_baselines_may_fail(study, worker):
   assert crew_.failed == {}
 
 
+def test_baselines_of_finished_cells_are_made(study, worker):
+  study.axes["collection"]["toy"].flags["baselines"] = ("--x={vectors}",)
+  shop = Workshop(worker, {"prepare toy": UserError("no disk")})
+  crew_ = Crew(shop, jobs=1)
+  crew_.work([], done=study.cells()[:1])
+  assert crew_.failed == {}
+  assert shop.done == ["embed toy", "baselines toy"]
+
+
 def test_a_cell_that_another_process_runs_is_left(study, worker, said):
   shop = Workshop(worker, {"toy-atomic-d2q-0": BusyError("lock")})
   crew_ = Crew(shop, jobs=1)

@@ -52,10 +52,12 @@ def test_synthetic_queries_are_counted(
   assert figures.synthetic_queries(layout, cell_of()) is None
   d2q.values["queries"] = str(tmp_path / "q.tsv")
   assert figures.synthetic_queries(layout, cell_of("d2q")) is None
-  (tmp_path / "q.tsv").write_text("cat\twho\n" * 10)
+  (tmp_path / "q.tsv").write_text("cat\twho\n" * 9 + "dog\twho\n")
   assert figures.synthetic_queries(layout, cell_of("d2q")) == 2.5
   d2q.flags["train"] += ("--gin.NUM_QUERIES=2",)
-  assert figures.synthetic_queries(layout, cell_of("d2q")) == 2.0
+  assert figures.synthetic_queries(layout, cell_of("d2q")) == 0.75
+  d2q.values["queries"] = "squad-smollm2"
+  assert figures.synthetic_queries(layout, cell_of("d2q")) > 100
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,14 @@ def test_points_say_what_they_are(panel):
 
 
 def test_a_slope_goes_through_the_middle_of_its_points(panel):
+  [series, _] = panel.series
+  points = [
+    series.points[0],
+    dataclasses.replace(series.points[1], hollow=False),
+    Point(x=1e3, y=9.0, hollow=True),  # no rung of it
+  ]
+  series = dataclasses.replace(series, points=points)
+  panel = dataclasses.replace(panel, series=[series])
   axes = plots.draw(panel).axes[0]
   (line,) = [one for one in axes.lines if len(one.get_xdata()) == 21]
   y = line.get_ydata()

@@ -103,12 +103,10 @@ def test_without_matplotlib_there_are_no_plots(study_results, monkeypatch):
 
 
 def test_what_a_study_writes_is_read(
-  study, worker, finish, cell_of, write_run, monkeypatch
+  study, worker, finish, cell_of, add_baseline, monkeypatch
 ):
   monkeypatch.setattr(plots, "available", lambda: False)
-  study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
-  folder = worker.layout.workdir / "shared" / "baselines" / "toy"
-  write_run(folder / "bm25" / "run.trec", [1, 1, 1, 2])
+  add_baseline("bm25", [1, 1, 1, 2])
   for inputs, places in (("labelled", [1, 2, 2, 2]), ("d2q", [1, 1, 1, 1])):
     for seed in (0, 1):
       finish(cell_of(inputs, seed=seed), places)

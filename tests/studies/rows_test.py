@@ -2,6 +2,7 @@
 
 import pytest
 
+from genret.core.errors import DataError
 from genret.studies import rows
 
 
@@ -41,15 +42,28 @@ def test_what_a_row_knows_is_said_once(worker, cell_of):
 
 
 def test_baselines_stand_beside_the_cells_of_their_collection(
-  study, worker, prepared, cell_of, write_run
+  study, worker, prepared, cell_of, add_baseline
 ):
-  study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
-  folder = worker.layout.workdir / "shared" / "baselines" / "toy"
-  write_run(folder / "bm25" / "run.trec", [1, 1, 1, 2])
+  add_baseline("bm25", [1, 1, 1, 2])
   [row] = rows.baselines(worker, study.cells())
   assert row.name == "bm25" and row.chosen == {"collection": "toy"}
   assert row.figure("RR@10", "all").interval.mean == 0.875
   assert row.hits is None and not row.under_trained and row.mean("x") is None
+  study.axes["collection"]["toy"].flags["baselines"] = ("--y",)
+  assert rows.baselines(worker, study.cells()) == []  # of other settings
+
+
+def test_runs_of_other_systems_are_of_this_collection(
+  study, worker, prepared, write_run, tmp_path
+):
+  study.systems["splade"] = {"collection=toy": str(tmp_path / "run.trec")}
+  write_run(tmp_path / "run.trec", [1, 1, 1, 2])
+  [row] = rows.systems(worker, study.cells())
+  assert row.name == "splade"
+  text = (tmp_path / "run.trec").read_text()
+  (tmp_path / "run.trec").write_text(text.replace(" cat ", " catt "))
+  with pytest.raises(DataError, match="document 'catt' is not in collection"):
+    rows.systems(worker, study.cells())
 
 
 def test_parts_without_queries_have_no_figure(worker, finish, cell_of):

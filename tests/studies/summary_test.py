@@ -1,20 +1,20 @@
 """What a study found, as data."""
 
+import dataclasses
 import json
 
 import pytest
 
 from genret.core import artifacts
-from genret.studies import findings, summary, table
+from genret.studies import contrasts, findings, rows, summary, table
+from genret.studies.contrasts import Pair
 
 
 @pytest.fixture
-def found(study, worker, finish, cell_of, write_run):
+def found(study, worker, finish, cell_of, add_baseline):
   """results.json of three cells, a baseline, and one that failed."""
-  study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
   layout = worker.layout
-  folder = layout.workdir / "shared" / "baselines" / "toy"
-  write_run(folder / "bm25" / "run.trec", [1, 1, 1, 2])
+  add_baseline("bm25", [1, 1, 1, 2])
   finish(cell_of(seed=0), [1, 1, 2, 2])
   finish(cell_of(seed=1), [1, 2, 2, 2])
   finish(cell_of("d2q"), [1, 1, 1, 1], hits=0.5)
@@ -113,17 +113,43 @@ def test_contrasts_say_what_was_asked_before_and_what_was_not(
 
 
 def test_a_baseline_in_a_contrast_has_its_name(
-  study, worker, finish, cell_of, write_run
+  study, worker, finish, cell_of, add_baseline
 ):
-  study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
-  folder = worker.layout.workdir / "shared" / "baselines" / "toy"
-  write_run(folder / "bm25" / "run.trec", [1, 1, 1, 2])
+  add_baseline("bm25", [1, 1, 1, 2])
   study.contrasts["words"] = ("inputs=labelled", "baseline=bm25")
   finish(cell_of(), [1, 1, 2, 2])
   table.write(worker, study.cells())
   path = worker.layout.workdir / summary.FILE
   [asked] = json.loads(path.read_text())["contrasts"]
   assert asked["b"] == {"collection": "toy", "name": "bm25"}
+
+
+def test_baselines_of_finished_cells_that_are_missing_are_listed(
+  study, worker, finish, cell_of, add_baseline
+):
+  study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
+  finish(cell_of(), [1, 1, 2, 2])
+  assert summary.missing(worker, study.cells()).baselines == {
+    "baselines toy": "not made with these settings; see logs/baselines-toy.log"
+  }
+  add_baseline("bm25", [1, 1, 1, 2])
+  assert summary.missing(worker, study.cells()).baselines == {}
+
+
+def test_a_contrast_of_one_article_has_no_interval(worker, finish, cell_of):
+  finish(cell_of(), [1, 1, 2, 2])
+  finish(cell_of("d2q"), [1, 1, 1, 1])
+  cells = [cell_of(), cell_of("d2q")]
+  one, other = (
+    dataclasses.replace(row, clusters=dict.fromkeys(row.parts["all"], 7))
+    for row in rows.of_cells(worker, cells)
+  )
+  [contrast] = contrasts.of_pairs(
+    [Pair(name="one", a=one, b=other)], measure="RR@10", named_before=True
+  )
+  said = summary._contrast(contrast)
+  assert said["low"] is said["high"] is said["detectable"] is None
+  assert "[" not in str(contrast) and "sees nothing" in str(contrast)
 
 
 def test_the_machine_is_that_of_a_cell_and_of_its_costs(

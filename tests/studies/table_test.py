@@ -7,12 +7,10 @@ from genret.studies import table
 
 
 def test_tables_have_seeds_baselines_orders_and_what_is_missing(
-  study, worker, finish, cell_of, write_run
+  study, worker, finish, cell_of, add_baseline
 ):
-  study.axes["collection"]["toy"].flags["baselines"] = ("--x",)
   layout = worker.layout
-  folder = layout.workdir / "shared" / "baselines" / "toy"
-  write_run(folder / "bm25" / "run.trec", [1, 1, 1, 2])
+  add_baseline("bm25", [1, 1, 1, 2])
   finish(cell_of(seed=0), [1, 1, 2, 2])
   finish(cell_of(seed=1), [1, 2, 2, 2], dev=(0.25, 0.5, 0.75))
   finish(cell_of("d2q"), [1, 1, 1, 1], hits=0.5)
@@ -42,6 +40,16 @@ def test_tables_have_seeds_baselines_orders_and_what_is_missing(
 
 def _parts(line):
   return [part.strip() for part in line.split("|")[1:-1]]
+
+
+def test_a_baseline_stands_where_it_depends_on_nothing(
+  study, worker, finish, cell_of, add_baseline
+):
+  study.axes["docids"]["atomic"].flags["baselines"] = ("--z",)
+  add_baseline("bm25", [1, 1, 1, 2], folder="toy-atomic")
+  finish(cell_of(), [1, 1, 2, 2])
+  lines = table.write(worker, study.cells()).splitlines()
+  assert _parts(lines[6])[:2] == ["atomic", "bm25"]
 
 
 def test_csv_has_a_line_for_each_row_part_and_measure(
