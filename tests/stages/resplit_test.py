@@ -65,7 +65,7 @@ def test_test_queries_that_are_not_asked_are_trained_on(split, collection):
 def test_a_query_of_the_words_of_a_test_query_is_not_trained_on(
   split, collection, monkeypatch
 ):
-  first = split(coverage=0.0, test_queries=4)
+  first = split(coverage=1.0, test_queries=4)
   asked, trained = first.qrels("test"), first.qrels("train")
   texts = {query.query_id: query.text for query in collection.queries()}
   drawn = texts[next(iter(asked))]
@@ -75,7 +75,7 @@ def test_a_query_of_the_words_of_a_test_query_is_not_trained_on(
     "text_key",
     lambda text: text_key(drawn if text == texts[twin] else text),
   )
-  second = split("second", coverage=0.0, test_queries=4)
+  second = split("second", coverage=1.0, test_queries=4)
   assert trained.keys() - second.qrels("train").keys() == {twin}
   left = "test queries of the words of one that is drawn, left out"
   assert first.summary["changes"][left] == 0
