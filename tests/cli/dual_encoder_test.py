@@ -3,18 +3,19 @@
 import pytest
 
 from genret.cli import gin_checks, gin_setup, main
+from genret.cli import train as train_command
 from genret.cli.dual_encoder import COMMAND
 from genret.core.errors import ConfigError
-from genret.stages import dual_encoder
+from genret.stages import dual_encoder, train
 from genret.stages.hard_negatives import HardNegatives
 
 
-def built(*arguments, files=()):
+def built(*arguments, files=(), command=COMMAND, stage=dual_encoder):
   required = ["--gin.MODEL_DIR=m", "--gin.COLLECTION=c"]
   _, settings = gin_setup.split([*required, *arguments])
-  configuration = gin_setup.load((COMMAND.run_file, *files), settings)
-  gin_checks.check(configuration, dual_encoder.run, filled=("text",))
-  return configuration.build(dual_encoder.run)["config"]
+  configuration = gin_setup.load((command.run_file, *files), settings)
+  gin_checks.check(configuration, stage.run, filled=("text",))
+  return configuration.build(stage.run)["config"]
 
 
 def test_flags_of_a_study_mean_the_same():
@@ -42,6 +43,29 @@ def test_late_interaction_and_its_negatives_are_macros():
   assert (config.scoring, config.dim) == ("late", 128)
   assert config.negatives == HardNegatives(count=2)
   assert built("--gin.NEGATIVES=None").negatives is None
+
+
+@pytest.mark.parametrize(
+  ("ours", "theirs"),
+  [
+    ("small/dual_frozen", "start/encoder_frozen_atomic"),
+    ("small/dual_t5", "inputs/t5_atomic"),
+  ],
+)
+def test_studies_read_the_pairs_that_models_of_docids_read(ours, theirs):
+  tasks = "tasks/firstp_labelled.gin"
+  of_docids = built(
+    "--gin.DOCIDS=d",
+    files=(f"studies/{theirs}.gin", tasks),
+    command=train_command.COMMAND,
+    stage=train,
+  )
+  config = built(files=(f"studies/{ours}.gin", tasks))
+  found, expected = (
+    one.mixture.keywords["tasks"] for one in (config, of_docids)
+  )
+  assert found == expected and expected[1].token_dropout == (0.0, 0.3)
+  assert config.cache_states == of_docids.cache_states
 
 
 def test_what_is_about_docids_has_no_effect():
