@@ -1,5 +1,7 @@
 """The command of the dual encoder takes what genret train takes."""
 
+from pathlib import Path
+
 import pytest
 
 from genret.cli import gin_checks, gin_setup, main
@@ -8,6 +10,8 @@ from genret.cli.dual_encoder import COMMAND
 from genret.core.errors import ConfigError
 from genret.stages import dual_encoder, train
 from genret.stages.hard_negatives import HardNegatives
+from genret.studies import study as study_stage
+from genret.studies.layout import Layout, Run
 
 
 def built(*arguments, files=(), command=COMMAND, stage=dual_encoder):
@@ -16,6 +20,15 @@ def built(*arguments, files=(), command=COMMAND, stage=dual_encoder):
   configuration = gin_setup.load((command.run_file, *files), settings)
   gin_checks.check(configuration, stage.run, filled=("text",))
   return configuration.build(stage.run)["config"]
+
+
+def study_of(name):
+  """Returns the grid of a file of studies, and where its cells would go."""
+  _, settings = gin_setup.split(["--gin.WORKDIR=w", "--gin.DEBIAN=d"])
+  settings = settings[: 2 if name.endswith("ladder") else 1]
+  configuration = gin_setup.load([f"studies/{name}.gin"], settings)
+  study = configuration.build(study_stage.run)["study"]
+  return study, Layout(study=study, workdir=Path("w"))
 
 
 def test_flags_of_a_study_mean_the_same():
@@ -66,6 +79,21 @@ def test_studies_read_the_pairs_that_models_of_docids_read(ours, theirs):
   )
   assert found == expected and expected[1].token_dropout == (0.0, 0.3)
   assert config.cache_states == of_docids.cache_states
+
+
+@pytest.mark.parametrize("name", ["small/ladder", "small/folds"])
+def test_studies_give_all_models_one_budget(name):
+  study, layout = study_of(name)
+  cells = study.cells()
+  assert {(cell.exposures, cell.minutes) for cell in cells} == {(200.0, None)}
+  run = Run(folder=Path("m"), steps=9, eval_period=3, seed=0)
+  compared = [c for c in cells if study.trainer(c.chosen) == "dual_encoder"]
+  frozen = [c for c in compared if c.chosen.get("model") != "t5"]
+  assert frozen
+  for cell in frozen:
+    assert f"--states={layout.states(cell.chosen)}" in layout.training(
+      cell, run
+    )
 
 
 def test_what_is_about_docids_has_no_effect():
