@@ -24,6 +24,7 @@ from genret.training.optimizers import Adafactor, AdamW
 from genret.training.partitioning import MeshShape
 
 STAGE = "dual_encoder"
+TRIALS_IN_A_RUN = 10  # as many would take as many steps as the run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ class TrainConfig:
   @property
   def trial_steps(self) -> int:
     """Steps that a temperature is tried for."""
-    return self.tuning_steps or max(self.loop.train_steps // 10, 1)
+    return self.tuning_steps or max(self.loop.train_steps // TRIALS_IN_A_RUN, 1)
 
   def spec(self, docnos: str) -> DualSpec:
     """Returns what a search must know of the model, at the first temperature.

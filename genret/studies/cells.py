@@ -12,7 +12,8 @@ from genret.core import artifacts
 from genret.core.collection import Collection
 from genret.core.errors import ConfigError
 from genret.retrieval.model_folder import CHECKPOINTS
-from genret.studies import calibration, costs, figures
+from genret.stages import temperature
+from genret.studies import calibration, costs, estimates, figures
 from genret.studies.calibration import ENTRIES, LOOKS_EVERY, Calibration, Cost
 from genret.studies.commands import Commands, FailedError, held
 from genret.studies.grid import Cell
@@ -21,7 +22,9 @@ from genret.studies.pipeline import STATES, placeholders
 from genret.studies.settings import Reader
 from genret.training.loop import CPU_SECONDS
 
-TRAINED = "trained.json"
+BEGUN, TRAINED = "begun.json", "trained.json"
+UNTUNED = {"dual_encoder": ("--gin.TrainConfig.temperatures=(0.05,)",)}
+"""Flags of a short run, which has nothing to choose by."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -172,15 +175,18 @@ class Worker:
       seed=0,
       log_every=span,
     )
+    trainer = self.layout.study.trainer(cell.chosen)
     whole = self.commands.run(
-      self.layout.training(cell, run),
+      [*self.layout.training(cell, run), *UNTUNED.get(trainer, ())],
       log=self.layout.log(f"calibration {cell.setting}"),
       core=core,
     )
     found = calibration.scalars(folder)
     root = self.layout.collection(cell.chosen)
+    cost = Cost.of(found["cpu_seconds"], span=span, whole=whole)
+    config = self.reader.training(cell).values.get("config")
     return Calibration(
-      cost=Cost.of(found["cpu_seconds"], span=span, whole=whole),
+      cost=estimates.with_tuning(cost, config),
       examples_a_step=statistics.mean(found["examples"].values()),
       documents=Collection.open(root).num_documents,
     )
@@ -201,9 +207,11 @@ class Worker:
     """Trains, and says its CPU-seconds, those before a kill included.
 
     Of a run that was killed those until its newest checkpoint count, as noted
-    there; what was lost does not, but for what it takes to start again. One
-    that had none begins anew. A finished model is not trained again: where
-    other numbers of pairs are asked for, only these are searched.
+    there, and those of tried temperatures; what was lost does not, but for what
+    it takes to start again. One that had no checkpoint begins anew, unless it
+    is the same run: that goes on with what it had made before its first step.
+    A finished model is not trained again: where other numbers of pairs are
+    asked for, only these are searched.
     """
     known = self.layout.cell(cell) / TRAINED
     folder = self.layout.model(cell)
@@ -213,9 +221,9 @@ class Worker:
     if record.items() >= wanted.items():
       return record
     is_trained = record.get("settings") == wanted["settings"]
+    if not is_trained:
+      self._begin(cell, {"settings": wanted["settings"], "steps": steps})
     before = self._noted(cell)
-    if not before and not is_trained:
-      shutil.rmtree(folder, ignore_errors=True)
     run = Run(
       folder=folder,
       steps=steps,
@@ -234,10 +242,28 @@ class Worker:
     artifacts.write_json(known, record)
     return record
 
+  def _begin(self, cell: Cell, run: Mapping[str, Any]) -> None:
+    """Removes what another run has left that had no checkpoint yet."""
+    begun, folder = self.layout.cell(cell) / BEGUN, self.layout.model(cell)
+    is_same = begun.exists() and calibration.read(begun) == run
+    if not is_same and not (folder / CPU_SECONDS).exists():
+      shutil.rmtree(folder, ignore_errors=True)
+    artifacts.write_json(begun, run)
+
   def _noted(self, cell: Cell) -> float:
-    """Returns the CPU-seconds noted at the newest checkpoint, if any."""
-    path = self.layout.model(cell) / CPU_SECONDS
-    return max(calibration.read(path).values()) if path.exists() else 0.0
+    """Returns the CPU-seconds noted at the newest checkpoint, if any.
+
+    Those that trying temperatures took are among them.
+    """
+    steps, trials = (
+      calibration.read(path) if path.exists() else {}
+      for path in (
+        self.layout.model(cell) / name
+        for name in (CPU_SECONDS, temperature.FILE)
+      )
+    )
+    tried = sum(trial["cpu_seconds"] for trial in trials.values())
+    return tried + max(steps.values(), default=0.0)
 
   def _search(self, cell: Cell, core: int) -> float:
     shutil.rmtree(self.layout.cell(cell) / "evaluation", ignore_errors=True)

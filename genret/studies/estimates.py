@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from genret.core.collection import Collection
 from genret.core.docid_table import DocidTable
@@ -88,14 +89,36 @@ def _compared(
     step_flops=flops,
     calibration=None
     if documents is None
-    else _guess(flops, float(config.batch_size), documents),
+    else _guess(flops, float(config.batch_size), documents, config=config),
   )
 
 
-def _guess(flops: int, examples: float, documents: int) -> Calibration:
+def with_tuning(cost: Cost, config: Any) -> Cost:
+  """Adds what trying temperatures takes to what a run takes without.
+
+  Args:
+    cost: Of a run of one temperature.
+    config: Of the training, whichever command reads it; None if not known.
+  """
+  if not isinstance(config, dual_config.TrainConfig):
+    return cost
+  tried = len(config.temperatures) if len(config.temperatures) > 1 else 0
+  start = cost.start + tried * cost.first_look
+  if config.tuning_steps is None:  # a part of the run's steps
+    share = 1 + tried / dual_config.TRIALS_IN_A_RUN
+    return dataclasses.replace(cost, start=start, step=cost.step * share)
+  start += tried * config.tuning_steps * cost.step
+  return dataclasses.replace(cost, start=start)
+
+
+def _guess(
+  flops: int, examples: float, documents: int, *, config: Any = None
+) -> Calibration:
   """Guesses what steps of so many operations and examples take."""
+  step = flops / FLOPS
+  cost = Cost(start=START, step=step, first_look=LOOK, look=LOOK)
   return Calibration(
-    cost=Cost(start=START, step=flops / FLOPS, first_look=LOOK, look=LOOK),
+    cost=with_tuning(cost, config),
     examples_a_step=examples,
     documents=documents,
   )

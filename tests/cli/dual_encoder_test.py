@@ -10,6 +10,7 @@ from genret.cli.dual_encoder import COMMAND
 from genret.core.errors import ConfigError
 from genret.stages import dual_encoder, train
 from genret.stages.hard_negatives import HardNegatives
+from genret.studies import cells
 from genret.studies import study as study_stage
 from genret.studies.layout import Layout, Run
 
@@ -35,10 +36,12 @@ def test_flags_of_a_study_mean_the_same():
   config = built(
     "--gin.TrainConfig.memorised_pairs=2000",
     "--gin.LoopConfig.log_every=5",
+    *cells.UNTUNED["dual_encoder"],
     "--gin.RETRIEVAL_RATE=None",
     "--gin.DevConfig.num_queries=300",
     files=("tasks/labelled.gin",),
   )
+  assert config.temperatures == (0.05,)
   assert config.memorised_pairs == 2000 and config.loop.log_every == 5
   assert config.dev.num_queries == 300
   assert [task.name for task in config.mixture.keywords["tasks"]] == [
@@ -84,10 +87,10 @@ def test_studies_read_the_pairs_that_models_of_docids_read(ours, theirs):
 @pytest.mark.parametrize("name", ["small/ladder", "small/folds"])
 def test_studies_give_all_models_one_budget(name):
   study, layout = study_of(name)
-  cells = study.cells()
-  assert {(cell.exposures, cell.minutes) for cell in cells} == {(200.0, None)}
+  every = study.cells()
+  assert {(cell.exposures, cell.minutes) for cell in every} == {(200.0, None)}
   run = Run(folder=Path("m"), steps=9, eval_period=3, seed=0)
-  compared = [c for c in cells if study.trainer(c.chosen) == "dual_encoder"]
+  compared = [c for c in every if study.trainer(c.chosen) == "dual_encoder"]
   frozen = [c for c in compared if c.chosen.get("model") != "t5"]
   assert frozen
   for cell in frozen:

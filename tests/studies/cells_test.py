@@ -3,13 +3,16 @@
 import concurrent.futures
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from genret.core import artifacts
 from genret.core.errors import ConfigError
 from genret.studies.calibration import Calibration, Cost
-from genret.studies.commands import Commands, held
+from genret.studies.commands import Commands, FailedError, held
+from genret.studies.grid import Choice
+from genret.studies.layout import Layout
 from genret.studies.settings import Reader
 
 KNOWN = Calibration(
@@ -83,6 +86,11 @@ def test_time_before_a_kill_counts(worker, cell_of):
     worker.layout.model(cell_of()) / "cpu_seconds.json", {"9": 2.5, "18": 5.5}
   )
   assert worker._noted(cell_of()) == 5.5
+  artifacts.write_json(
+    worker.layout.model(cell_of()) / "tuning.json",
+    {"0.1": {"cpu_seconds": 1.0}, "0.2": {"cpu_seconds": 2.0}},
+  )
+  assert worker._noted(cell_of()) == 8.5
 
 
 class Recorded(Commands):
@@ -118,6 +126,40 @@ def test_a_finished_model_is_not_trained_for_other_measures(worker, cell_of):
   assert "--gin.TrainConfig.memorised_pairs=7" in commands.asked[1]
   assert other == {**first, "pairs": 7} and noted.exists()
   assert again(looks=3)["gone_on_from"] == 4.0
+
+
+class Killed(Recorded):
+  """Is ended before the first checkpoint, with something made."""
+
+  def run(self, arguments, *, log, core):
+    super().run(arguments, log=log, core=core)
+    flags = dict(flag.partition("=")[::2] for flag in arguments)
+    made = Path(flags["--model_dir"]) / "negatives" / str(len(self.asked))
+    made.mkdir(parents=True)
+    raise FailedError("killed")
+
+
+def test_what_the_same_run_made_before_its_first_checkpoint_stays(
+  worker, cell_of
+):
+  worker = dataclasses.replace(worker, commands=Killed())
+  made = worker.layout.model(cell_of()) / "negatives"
+  for steps, left in ((100, ["1"]), (100, ["1", "2"]), (99, ["3"])):
+    with pytest.raises(FailedError):
+      worker._train(cell_of(), steps, 0)
+    assert sorted(path.name for path in made.iterdir()) == left
+
+
+def test_calibration_tries_no_temperatures(worker, with_axis):
+  study = with_axis("docids", none=Choice(trainer="dual_encoder"))
+  worker = dataclasses.replace(
+    worker, layout=Layout(study=study, workdir=worker.layout.workdir)
+  )
+  worker = dataclasses.replace(worker, commands=Killed())
+  with pytest.raises(FailedError):
+    worker._measure(study.cells()[0], 0)
+  [asked] = worker.commands.asked
+  assert "--gin.TrainConfig.temperatures=(0.05,)" in asked
 
 
 def test_a_calibration_that_another_process_finds_is_waited_for(

@@ -71,5 +71,14 @@ def test_a_dual_encoder_has_no_docids(layout, cell_of):
   assert encoder > 4 * 64 + 3 * 8 * 16
   assert found.step_flops == 6 * encoder * 16 * (32 + 3 * 64)
   assert found.calibration.examples_a_step == 16
+  step = found.calibration.cost.step
+  assert step == pytest.approx(found.step_flops / estimates.FLOPS)
+  several = dataclasses.replace(config, temperatures=(0.1, 0.2))
+  tuned = estimates.estimate(layout, cell_of(), several).calibration.cost
+  assert tuned.step == pytest.approx(step * 1.2)  # two tenths of the run
+  several = dataclasses.replace(several, tuning_steps=50)
+  tuned = estimates.estimate(layout, cell_of(), several).calibration.cost
+  expected = estimates.START + 2 * (50 * step + estimates.LOOK)
+  assert tuned.start == pytest.approx(expected) and tuned.step == step
   other = estimates.estimate(layout, cell_of(collection="other"), config)
   assert other.parameters == found.parameters and other.calibration is None
