@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping
 
 from genret.core.collection import Collection, Qrels
 
+Article = tuple[str, str]
+"""What it is named by (a title, a docno or a query) and its name."""
+
 
 def clusters(
   qrels: Qrels, titles: Mapping[str, str], *, relevance: int = 1
-) -> dict[str, int]:
+) -> dict[str, Article]:
   """Groups queries about the same article.
 
   An article is what several documents with one title are parts of; a document
@@ -21,7 +24,7 @@ def clusters(
   ...   {"q1": {"a1": 1}, "q2": {"a2": 1, "b": 0}, "q3": {"a1": 1, "b": 1}},
   ...   {"a1": "Ships", "a2": "Ships", "b": ""},
   ... )
-  {'q1': 0, 'q2': 0, 'q3': 1}
+  {'q1': ('title', 'Ships'), 'q2': ('title', 'Ships'), 'q3': ('query', 'q3')}
 
   Args:
     qrels: query id -> docno -> grade.
@@ -29,10 +32,8 @@ def clusters(
     relevance: the lowest grade of an answer.
 
   Returns:
-    Query id -> its cluster, numbered from 0 in the order of the qrels; a query
-    without an answer is alone.
+    Query id -> its article; a query about none is one by itself.
   """
-  numbers: dict[tuple[str, str], int] = {}
   found = {}
   for query, judged in qrels.items():
     answers = list(_answers(judged, relevance))
@@ -40,13 +41,13 @@ def clusters(
     [(article, count)] = articles.most_common(1) or [(("", ""), 0)]
     if 2 * count <= len(answers):
       article = ("query", query)
-    found[query] = numbers.setdefault(article, len(numbers))
+    found[query] = article
   return found
 
 
 def of_collection(
   collection: Collection, qrels: Qrels, *, relevance: int = 1
-) -> dict[str, int]:
+) -> dict[str, Article]:
   """Groups queries by the titles of a collection; else as `clusters`.
 
   Answers that the collection lacks have no title.
@@ -60,7 +61,7 @@ def of_collection(
   return clusters(qrels, titles, relevance=relevance)
 
 
-def _article(docno: str, titles: Mapping[str, str]) -> tuple[str, str]:
+def _article(docno: str, titles: Mapping[str, str]) -> Article:
   title = titles.get(docno, "")
   return ("title", title) if title else ("document", docno)
 

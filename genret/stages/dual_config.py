@@ -43,7 +43,7 @@ class TrainConfig:
     temperatures: By which scores are divided. Of several the one is taken
       that is best on dev queries after `tuning_steps`.
     tuning_steps: Steps that each temperature is tried for; None for a tenth
-      of the run's.
+      of the run's. See `trial`.
     negatives: Hard negatives of each text; None for the batch's documents
       alone.
     batch_size: Texts a step; each is compared with the documents of all.
@@ -116,6 +116,24 @@ class TrainConfig:
   def trial_steps(self) -> int:
     """Steps that a temperature is tried for."""
     return self.tuning_steps or max(self.loop.train_steps // TRIALS_IN_A_RUN, 1)
+
+  @property
+  def trial(self) -> "TrainConfig":
+    """The run in little, that a temperature is tried by.
+
+    Its learning rate decays over its own steps, of which at most a quarter
+    are warm-up: those of the run would be as long as the trial.
+    """
+    steps, schedule = self.trial_steps, self.optimizer.schedule
+    warmup = min(schedule.warmup_steps, steps // 4)
+    return dataclasses.replace(
+      self,
+      loop=dataclasses.replace(self.loop, train_steps=steps, eval_every=steps),
+      optimizer=dataclasses.replace(
+        self.optimizer,
+        schedule=dataclasses.replace(schedule, warmup_steps=warmup),
+      ),
+    )
 
   def spec(self, docnos: str) -> DualSpec:
     """Returns what a search must know of the model, at the first temperature.

@@ -39,7 +39,7 @@ from genret.tasks.states import StateRows
 from genret.training import contrastive, partitioning
 from genret.training.checkpoints import Checkpoints
 from genret.training.contrastive import Contrast
-from genret.training.loop import Loop, LoopConfig
+from genret.training.loop import Loop
 from genret.training.step import Program
 
 __all__ = ["DevConfig", "TrainConfig", "run"]
@@ -73,7 +73,8 @@ def run(
   Raises:
     ArtifactError: If the folder belongs to another run; says what differs.
     ConfigError: If several processes train together.
-    DivergedError: If the loss stops being a number.
+    DivergedError: If the loss stops being a number, in trials with every
+      temperature.
   """
   if jax.process_count() > 1:
     raise ConfigError(
@@ -132,6 +133,7 @@ class _Work:
       shared=states,
       more={_DOCUMENTS: self.documents.examples},
     )
+    self.filled = False
 
   @functools.cached_property
   def start(self) -> Start:
@@ -185,7 +187,7 @@ class _Work:
       path=self.out / temperature.FILE,
     )
     dataclasses.replace(self.spec, temperature=chosen).save(self.out)
-    loop = self.loop(chosen, self.out, self.config.loop)
+    loop = self.loop(chosen, self.out, self.config)
     loop.run()
     loop.checkpoints.wait()
     trained.write_result(self.out, loop.checkpoints)
@@ -196,46 +198,52 @@ class _Work:
   def attempt(self, temperature: float) -> Trial:
     """Trains with a temperature for a while, and judges it."""
     folder = self.out / _TUNING / f"{temperature:g}"
-    steps = self.config.trial_steps
-    config = dataclasses.replace(
-      self.config.loop, train_steps=steps, eval_every=steps
-    )
-    loop = self.loop(temperature, folder, config)
     loop = dataclasses.replace(
-      loop, evaluate=lambda params, step: {}, label=f"temperature {temperature}"
+      self.loop(temperature, folder, self.config.trial),
+      evaluate=lambda params, step: {},
+      label=f"temperature {temperature}",
     )
-    state = loop.run()
-    loop.checkpoints.close()
+    try:
+      state = loop.run()
+    finally:
+      loop.checkpoints.close()
+    self.fill_states(state.params)  # a finished loop does not
     return Trial(
-      measures=self.evaluate(state.params, steps),
+      measures=self.evaluate(state.params, loop.config.train_steps),
       cpu_seconds=loop.cpu_seconds,
     )
 
-  def loop(self, temperature: float, folder: Path, config: LoopConfig) -> Loop:
+  def fill_states(self, params: Any) -> None:
+    """Computes states, the first time that there are parameters."""
+    if self.states.source and not self.filled:
+      self.states.fill(params)
+      self.filled = True
+
+  def loop(self, temperature: float, folder: Path, config: TrainConfig) -> Loop:
     """Returns what trains with a temperature."""
     folder.mkdir(parents=True, exist_ok=True)
     return Loop(
       program=Program(
-        model=dataclasses.replace(self.spec, model=self.config.model).module,
+        model=dataclasses.replace(self.spec, model=config.model).module,
         num_symbols=0,
-        optimizer=self.config.optimizer.build(self.config.loop.train_steps),
+        optimizer=config.optimizer.build(config.loop.train_steps),
         loss=Contrast(temperature=temperature),
         sums=contrastive.batch_sums,
-        seed=self.config.seed,
+        seed=config.seed,
         mesh=self.mesh,
-        rules=self.config.mesh.rules,
+        rules=config.mesh.rules,
       ),
       feed=self.batches(),
       checkpoints=Checkpoints(
         folder / model_folder.CHECKPOINTS, measure=self.spec.dev_measure
       ),
-      config=config,
+      config=config.loop,
       evaluate=lambda params, step: self.evaluate(params, step),
       folder=folder,
       label=self.out.name,
       prepare=self.start.prepare,
-      before=self.states.fill,
-      other_topology=self.config.allow_other_topology,
+      before=self.fill_states,
+      other_topology=config.allow_other_topology,
     )
 
   def batches(self) -> PairBatches:

@@ -13,6 +13,7 @@ from genret.core.errors import ConfigError, DataError, UserError, suggest
 from genret.core.runs import Run
 from genret.evaluation import articles, comparison, crossed
 from genret.evaluation import judges as judging
+from genret.evaluation.articles import Article
 from genret.evaluation.judges import Judge
 from genret.evaluation.measures import DEFAULT_MEASURES, Evaluation, evaluate
 from genret.evaluation.significance import Interval
@@ -161,7 +162,7 @@ def evaluate_runs(
 
 
 def _intervals(
-  found: Evaluation, clusters: Mapping[str, int], *, seed: int
+  found: Evaluation, clusters: Mapping[str, Article], *, seed: int
 ) -> dict[str, Interval]:
   """Returns those of the measures that are means; some are sums."""
   intervals = {}

@@ -13,6 +13,7 @@ import numpy as np
 from genret.core import artifacts, machine
 from genret.core.collection import Collection
 from genret.evaluation import articles, splits
+from genret.evaluation.articles import Article
 from genret.models import shapes
 from genret.retrieval import dual_spec
 from genret.retrieval.dual_spec import DualSpec
@@ -91,14 +92,14 @@ def queries(layout: Layout, cell: Cell) -> dict[str, tuple[str, ...]]:
   }
 
 
-def clusters(layout: Layout, cell: Cell) -> Mapping[str, int]:
-  """Returns the article of each query that a cell is judged on, numbered."""
+def clusters(layout: Layout, cell: Cell) -> Mapping[str, Article]:
+  """Returns the article of each query that a cell is judged on."""
   found = collection(layout, cell)
   return _clusters(found.root, found.identity, layout.study.split)
 
 
 @functools.lru_cache(maxsize=64)
-def _clusters(root: Path, identity: str, split: str) -> Mapping[str, int]:
+def _clusters(root: Path, identity: str, split: str) -> Mapping[str, Article]:
   del identity  # one that was made anew is read anew
   found = Collection.open(root)
   return articles.of_collection(found, found.qrels(split))

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from genret.studies import contrasts, growth, orders, rows
+from genret.studies import contrasts, growth, orders, pooling, rows
 from genret.studies.cells import Worker
 from genret.studies.contrasts import Asked
 from genret.studies.grid import Cell
@@ -45,8 +45,9 @@ def of(worker: Worker, cells: Sequence[Cell]) -> Findings:
   """
   study = worker.layout.study
   done = [cell for cell in cells if worker.is_done(cell)]
-  found = rows.of_cells(worker, done)
   beside = [*rows.baselines(worker, cells), *rows.systems(worker, cells)]
+  found = pooling.pooled(study, rows.of_cells(worker, done))
+  beside = pooling.pooled(study, beside)
   return Findings(
     rows=found,
     beside=beside,

@@ -104,6 +104,8 @@ class Study:
     memorised: The least share of these whose document comes first; a cell
       below it is under-trained and orders nothing.
     compared: The axis whose choices are put in an order.
+    pooled: An axis of folds, whose test queries are one row together; "" for
+      none.
     plateau: Whether rows whose dev still rises order nothing either; budgets
       of a few minutes leave no others.
     split: Whose queries are searched.
@@ -128,6 +130,7 @@ class Study:
   pairs: int = 2000
   memorised: float = 0.95
   compared: str = "inputs"
+  pooled: str = ""
   plateau: bool = True
   split: str = "test"
   depth: int = 100
@@ -143,6 +146,11 @@ class Study:
     for axis, choices in self.axes.items():
       _check_names(axis, choices)
     _known(self.compared, self.axes, "compared")
+    _known(self.pooled, ["", *self.axes], "pooled")
+    if self.pooled == self.compared:
+      raise ConfigError(
+        f"{self.pooled!r} is pooled and compared; its choices are one row."
+      )
     for rule in self.rules:
       for axis, names in rule.when.items():
         _known(axis, self.axes, "a rule")

@@ -290,10 +290,16 @@ def _power(contrast: Contrast) -> list[str]:
 
 
 def _doubts(results: Results, contrast: Contrast) -> list[str]:
-  """Returns a warning where a side is under-trained."""
+  """Returns a warning where a side is under-trained, or of one seed."""
+  found = []
   if is_doubtful(results, contrast):
-    return [" A side is under-trained, so this says nothing of the method."]
-  return []
+    found.append(
+      " A side is under-trained, so this says nothing of the method."
+    )
+  rows = [results.row_of(side) for side in contrast.sides]
+  if any(row is not None and len(row.seeds) == 1 for row in rows):
+    found.append(" Of one seed.")
+  return found
 
 
 def is_doubtful(results: Results, contrast: Contrast) -> bool:

@@ -53,6 +53,5 @@ def as_csv(results: Results) -> str:
 def _place(row: Row, i: int) -> list[Any]:
   """Returns the figures of _PLACE for a cell of a row."""
   cells = row.raw.get("cells") or ()
-  several = (row.seeds, cells, row.runs)
-  own = [one[i] if i < len(one) else "" for one in several]
-  return [row.name, row.raw.get("knows"), *own]
+  own = [one[i] if i < len(one) else "" for one in (cells, row.runs)]
+  return [row.name, row.raw.get("knows"), row.seed_of(i), *own]

@@ -119,10 +119,20 @@ class Row:
     """How many cells it stands for; a baseline is one."""
     return max(len(self.runs), len(self.seeds), 1)
 
+  def seed_of(self, i: int) -> int | None:
+    """Returns the seed of its i-th cell: one after the other, folds within."""
+    folds = self.num_cells // max(len(self.seeds), 1)
+    found = self.seeds[i // folds : i // folds + 1]
+    return found[0] if found else None
+
   def of_seed(self, i: int, measure: str, part: str = "all") -> float | None:
-    """Returns a figure of its i-th cell; None where it is not known."""
+    """Returns a figure of its i-th cell; None where it is not known.
+
+    Nor is it where rows are pooled over folds: only their queries together
+    have figures.
+    """
     found = self.figure(measure, part)
-    if found is None:
+    if found is None or self.num_cells > max(len(self.seeds), 1):
       return None
     if not found.per_seed:
       return found.mean if self.num_cells == 1 else None

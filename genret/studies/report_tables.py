@@ -95,7 +95,7 @@ def _cell(
   """Returns the line of the i-th cell of a row."""
   run = row.runs[i : i + 1]
   href = results.run_file(*run) if run else ""
-  seed = str(row.seeds[i]) if i < len(row.seeds) else ""
+  seed = wording.said(row.seed_of(i))
   figures = [
     Cell(text=wording.share(row.of_seed(i, measure, part)), href=href)
     for part, measure in shown
@@ -110,9 +110,8 @@ def _cell(
 
 def runs(results: Results, row: Row) -> Cell:
   """Returns links to the run files of a row, a seed each."""
-  names = [str(seed) for seed in row.seeds]
-  if len(names) != len(row.runs):
-    names = ["run"] * len(row.runs)
+  seeds = [row.seed_of(i) for i in range(len(row.runs))]
+  names = ["run" if seed is None else str(seed) for seed in seeds]
   return Cell(text="", links=_links(results, row.runs, names))
 
 

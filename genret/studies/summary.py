@@ -108,13 +108,10 @@ class Missing:
 def missing(worker: Worker, cells: Sequence[Cell]) -> Missing:
   """Sorts the cells that have no figures by why."""
   layout = worker.layout
-  failed, left_out, baselines, other, waiting = {}, {}, {}, [], []
+  failed, left_out, other, waiting, done = {}, {}, [], [], []
   for cell in cells:
     if worker.is_done(cell):
-      for task in layout.beside(cell)[-1:]:
-        if not worker.is_shared(task):
-          log = layout.log(task.name).relative_to(layout.workdir)
-          baselines[task.name] = f"not made with these settings; see {log}"
+      done.append(cell)
       continue
     if layout.failure(cell).exists():
       why = layout.failure(cell).read_text("utf-8").strip()
@@ -128,16 +125,30 @@ def missing(worker: Worker, cells: Sequence[Cell]) -> Missing:
   return Missing(
     failed=failed,
     left_out=left_out,
-    baselines=baselines,
+    baselines=_baselines(worker, done),
     other_settings=other,
     waiting=waiting,
   )
 
 
+def _baselines(worker: Worker, done: Sequence[Cell]) -> dict[str, str]:
+  """Returns the baselines that lack beside finished cells -> where to look."""
+  layout = worker.layout
+  tasks = [task for cell in done for task in layout.beside(cell)[-1:]]
+  return {
+    task.name: "not made with these settings; see "
+    + str(layout.log(task.name).relative_to(layout.workdir))
+    for task in tasks
+    if not worker.is_shared(task)
+  }
+
+
 def _searched(study: Study) -> dict[str, Any]:
   """Returns the axes that say what is searched, and on which it grows."""
   return {
-    "collection_axes": study.matters("resplit"),
+    "collection_axes": [
+      axis for axis in study.matters("resplit") if axis != study.pooled
+    ],
     "ladder_axis": growth.axis(study),
   }
 

@@ -88,7 +88,7 @@ def as_csv(worker: Worker, found: Sequence[Row]) -> str:
   )
   for row in found:
     head = [*(row.chosen.get(axis, "") for axis in study.axes), row.name]
-    head += [row.knows, len(row.results), *map(row.mean, numbers)]
+    head += [row.knows, len(row.seeds), *map(row.mean, numbers)]
     head += [row.hits, row.under_trained, row.rise(study.measures[0])]
     for part in rows.parts_of([row]):
       for measure in study.measures:
@@ -160,7 +160,7 @@ def _training(worker: Worker, row: Row | None) -> list[str]:
     row.knows,
     f"{row.mean('parameters'):,.0f}",
     f"{row.mean('cpu_minutes'):.1f}" + _killed(row),
-    str(len(row.results)),
+    str(len(row.seeds)),
     f"{row.mean('exposures'):.0f}",
     f"{row.hits:.3f}" + (", under-trained" if row.under_trained else ""),
     _rise(row, worker.layout.study.measures[0]),

@@ -5,6 +5,12 @@ from genret.core.collection import Collection, Document, Query
 from genret.evaluation import articles
 
 
+def numbered(found):
+  """Numbers articles in the order in which queries are about them."""
+  numbers = {}
+  return {q: numbers.setdefault(a, len(numbers)) for q, a in found.items()}
+
+
 def test_most_answers_say_what_a_query_is_about():
   qrels = {
     "q1": {"a1": 1},
@@ -17,7 +23,7 @@ def test_most_answers_say_what_a_query_is_about():
     "q8": {"c": 1},
   }
   titles = {"a1": "A", "a2": "A", "b": "", "c": "C"}
-  assert articles.clusters(qrels, titles) == {
+  assert numbered(articles.clusters(qrels, titles)) == {
     **{"q1": 0, "q2": 0},
     "q3": 1,  # half of its answers are no more than half
     **{"q4": 2, "q5": 2},
@@ -34,8 +40,8 @@ def test_topics_of_many_answers_are_alone():
 
 def test_only_answers_count():
   qrels = {"q1": {"a": 2, "b": 1}, "q2": {"b": 2}, "q3": {"a": 2, "b": 0}}
-  assert articles.clusters(qrels, {}) == {"q1": 0, "q2": 1, "q3": 2}
-  assert articles.clusters(qrels, {}, relevance=2) == {
+  assert numbered(articles.clusters(qrels, {})) == {"q1": 0, "q2": 1, "q3": 2}
+  assert numbered(articles.clusters(qrels, {}, relevance=2)) == {
     "q1": 0,
     "q2": 1,
     "q3": 0,
@@ -44,7 +50,10 @@ def test_only_answers_count():
 
 def test_a_title_that_is_a_docno_is_no_document():
   qrels = {"q1": {"a": 1}, "q2": {"b": 1}}
-  assert articles.clusters(qrels, {"b": "a"}) == {"q1": 0, "q2": 1}
+  assert articles.clusters(qrels, {"b": "a"}) == {
+    "q1": ("document", "a"),
+    "q2": ("title", "a"),
+  }
 
 
 def test_titles_are_those_of_the_collection(tmp_path):
@@ -65,6 +74,11 @@ def test_titles_are_those_of_the_collection(tmp_path):
       qrels={"test": qrels},
     )
   found = Collection.open(root)
-  assert articles.of_collection(found, qrels) == {"q1": 0, "q2": 0, "q3": 1}
+  assert articles.of_collection(found, qrels) == {
+    "q1": ("title", "Ships"),
+    "q2": ("title", "Ships"),
+    "q3": ("document", "d2"),
+  }
   elsewhere = {"q1": {"gone": 1}, "q2": {"d1": 1}}
-  assert articles.of_collection(found, elsewhere) == {"q1": 0, "q2": 1}
+  found = articles.of_collection(found, elsewhere)
+  assert numbered(found) == {"q1": 0, "q2": 1}

@@ -40,8 +40,8 @@ def test_queries_are_parted_by_training_queries(layout, prepared, cell_of):
 def test_queries_have_clusters(layout, prepared, cell_of):
   found = figures.clusters(layout, cell_of())
   assert found == {
-    f"test-{topic}": i
-    for i, topic in enumerate(["cat", "dog", "ship", "river"])
+    f"test-{topic}": ("document", topic)
+    for topic in ["cat", "dog", "ship", "river"]
   }
 
 

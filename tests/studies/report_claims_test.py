@@ -49,6 +49,15 @@ def test_under_trained_sides_are_named(said):
   assert "under-trained" not in found[1]
 
 
+def test_a_claim_of_one_seed_says_so(said):
+  def change(raw):
+    raw["rows"][1]["seeds"] = [0]
+
+  found = said(change)
+  assert found[0].endswith("(p 0.012). Of one seed.")
+  assert "Of one seed" not in found[1]
+
+
 def test_claims_named_before_come_first(study_results):
   def change(raw):
     raw["contrasts"].reverse()

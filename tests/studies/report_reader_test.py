@@ -18,6 +18,18 @@ def test_rows_and_their_figures(study_results):
   assert atomic.figure("nDCG@10") is None is atomic.figure("RR@10", "odd")
 
 
+def test_cells_of_pooled_folds_have_seeds_and_no_figures(study_results):
+  def change(raw):
+    raw["rows"][1]["runs"] = [
+      f"{seed}/{fold}" for seed in "01" for fold in "ab"
+    ]
+
+  _, pooled = study_results(change).rows[:2]
+  assert [pooled.seed_of(i) for i in range(5)] == [0, 0, 1, 1, None]
+  assert pooled.of_seed(0, "RR@10") is None
+  assert pooled.figure("RR@10") is not None
+
+
 def test_what_is_not_known_is_none(study_results):
   results = study_results(lambda raw: raw.update(rows=[{}], measures=[]))
   (row,) = results.rows
