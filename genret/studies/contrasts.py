@@ -100,6 +100,8 @@ def check(study: Study) -> None:
       )
     for text in filters:
       _check(study, f"contrast {name!r}", text)
+      if BASELINE not in parsed(text):
+        grid.chosen(study.cells(), [text])
   for name, files in study.systems.items():
     for text, path in files.items():
       _check(study, f"system {name!r}", text)
