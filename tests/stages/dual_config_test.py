@@ -9,6 +9,7 @@ from genret.models.t5 import T5Config
 from genret.stages import dual_config
 from genret.stages.dual_config import TrainConfig
 from genret.training.loop import LoopConfig
+from genret.training.optimizers import AdamW, Schedule
 from genret.training.partitioning import MeshShape
 
 CONFIG = TrainConfig(
@@ -40,6 +41,25 @@ def test_settings_that_cannot_be_are_refused(given, message):
 def test_a_temperature_is_tried_for_a_tenth_of_the_run():
   assert CONFIG.trial_steps == 5
   assert dataclasses.replace(CONFIG, tuning_steps=7).trial_steps == 7
+
+
+def test_a_trial_is_the_run_in_little():
+  """Its learning rate reaches the peak, and comes down as the run's does."""
+  schedule = Schedule(warmup_steps=1000, decay="linear")
+  config = dataclasses.replace(
+    CONFIG,
+    loop=LoopConfig(train_steps=10_000),
+    optimizer=AdamW(schedule=schedule),
+  )
+  trial = config.trial
+  assert (trial.loop.train_steps, trial.loop.eval_every) == (1000, 1000)
+  rate = trial.optimizer.schedule.build(trial.loop.train_steps)
+  assert rate(250) == pytest.approx(schedule.peak)
+  assert rate(1000) == pytest.approx(0)
+  short = dataclasses.replace(schedule, warmup_steps=50)
+  optimizer = AdamW(schedule=short)
+  config = dataclasses.replace(config, optimizer=optimizer)
+  assert config.trial.optimizer == optimizer
 
 
 def key(**given):
