@@ -122,6 +122,21 @@ FROZEN = dataclasses.replace(
 )
 
 
+@pytest.mark.slow
+def test_a_trial_that_was_finished_reads_states_as_well(collection, tmp_path):
+  """As if a run had been killed before it noted what its trial came to."""
+  config = dataclasses.replace(
+    FROZEN, cache_states=True, scoring="mean", tuning_steps=1, negatives=None
+  )
+  trials, states = [], []
+  for _ in range(2):
+    work = dual_encoder._Work(config, collection, tmp_path, states=None)
+    trials.append(work.attempt(0.1))
+    states += [one.states for one in work.states.source().values()]
+  assert trials[0] == trials[1]
+  assert all(found is not None for found in states)
+
+
 @pytest.fixture(scope="module")
 def late(collection, tmp_path_factory):
   """Late interaction over a frozen layer whose states are kept."""
