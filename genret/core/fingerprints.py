@@ -1,4 +1,7 @@
-"""64-bit fingerprints of many strings at once (FNV-1a)."""
+"""64-bit fingerprints of many strings at once (FNV-1a); a hash of arrays."""
+
+import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -27,6 +30,22 @@ def fingerprints(text: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     block = text[bounds[0] : bounds[-1]]
     out[start : start + _BLOCK] = _of_block(block, bounds - bounds[0])
   return out
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+  """Hashes arrays by name, type, shape and bytes, in their order.
+
+  >>> digest({"a": np.zeros(2)}) == digest({"a": np.zeros(3)})
+  False
+
+  Returns:
+    SHA-256, hexadecimal.
+  """
+  found = hashlib.sha256()
+  for name, array in arrays.items():
+    found.update(f"{name} {array.dtype} {array.shape}".encode())
+    found.update(np.ascontiguousarray(array).view(np.uint8))
+  return found.hexdigest()
 
 
 def _of_block(text: np.ndarray, bounds: np.ndarray) -> np.ndarray:

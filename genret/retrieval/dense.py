@@ -24,7 +24,8 @@ from genret.embeddings.store import EmbeddingStore
 from genret.retrieval import searcher
 
 _QUERIES = 256  # scored at a time
-_BLOCK = 1 << 16  # documents whose vectors are on the device at a time
+_BLOCK = 1 << 16  # documents whose vectors are on the device at a time,
+_NUMBERS = 1 << 25  # or fewer, where these are more numbers
 
 
 class Dense:
@@ -44,7 +45,8 @@ class Dense:
   Args:
     encoder: Turns queries into vectors; that of the documents' vectors.
     seed: Of the order among documents of equal score.
-    block: Documents looked at at a time.
+    block: Documents looked at at a time, at most: a block of vectors is never
+      larger than 128 MiB of float32.
     unit: Whether vectors are compared by their cosine; else by their inner
       product.
   """
@@ -126,6 +128,9 @@ class Dense:
   ) -> tuple[Float[np.ndarray, "Q k"], Int[np.ndarray, "Q k"]]:
     """Ranks all documents for vectors of queries.
 
+    Documents' vectors may lie on disk: those of a block are held, a few times
+    over, and nothing else but what is given and returned.
+
     Args:
       queries: Vectors of the documents' encoder.
       k: Documents a query; all where there are fewer.
@@ -140,7 +145,8 @@ class Dense:
       (jnp.full((_QUERIES, k), -jnp.inf), jnp.zeros((_QUERIES, k), jnp.int32))
       for _ in chunks
     ]
-    size = min(self._block, len(self._order))
+    most = max(_NUMBERS // self._store.dim, 1)
+    size = min(self._block, most, len(self._order))
     starts = range(0, len(self._order), size)
     for first in tqdm(
       starts, desc="dense", unit="block", delay=2, disable=not progress

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from genret.core import text
@@ -34,7 +35,9 @@ class DualRetriever:
     documents: Tokens of the documents.
     docnos: Their names.
     params: Of the encoder; None where `with_params` will give them.
-    index: Folder that keeps the documents' vectors; None for memory.
+    index: Folder that keeps the documents' vectors, which are then read a
+      block at a time; None holds all of them in memory, four bytes a number of
+      a document's vector or two of a token's.
     muvera: Encodings that choose candidates first; None ranks all documents.
 
   Raises:
@@ -94,7 +97,7 @@ class DualRetriever:
       spec,
       read_documents(spec, collection),
       collection.docnos,
-      params=params,
+      params=jax.device_put(params),  # once, not with every batch
       index=folder / dual_spec.INDEX / str(step),
       muvera=muvera,
     )
@@ -171,10 +174,11 @@ class DualRetriever:
       members, vectors = map(np.concatenate, zip(*parts, strict=True))
       return vectors[np.argsort(members)]
     width = self.spec.dim or self.spec.model.emb_dim
-    out = np.zeros((len(tokens), padded_length(lengths.max()), width))
+    longest = padded_length(lengths.max())
+    out = np.zeros((len(tokens), longest, width), np.float32)
     for members, vectors in parts:
       out[members, : vectors.shape[1]] = vectors
-    return out.astype(np.float32)
+    return out
 
   @functools.cached_property
   def _best(self) -> Callable[[np.ndarray, int], Ranked]:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import math
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from jax import Array
 from jaxtyping import Float
 from tqdm import tqdm
 
-from genret.core import atomic
+from genret.core import atomic, fingerprints
+from genret.core.errors import ArtifactError, ConfigError
 from genret.models.dual_encoder import DualEncoder
 from genret.retrieval.dual_spec import DualSpec
 from genret.retrieval.late_interaction import TokenVectors
@@ -26,16 +29,26 @@ _BATCH = 64  # texts encoded at a time
 _BLOCK = 512  # documents whose vectors MUVERA reads at a time
 
 
+Parts = Iterator[tuple[Any, np.ndarray]]
+"""Places in an array, and what belongs there."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Index:
   """Vectors of documents, made when they are first asked for.
+
+  With a folder they are written to disk as they are made, a batch of
+  documents at a time, and mapped: in memory are ids of documents and a batch.
+  Without one all are in memory.
 
   Attributes:
     spec: Of the encoder.
     params: Its parameters.
     documents: Their tokens; where these have states, the frozen part of the
       encoder is not run.
-    folder: Where vectors are kept; None keeps them in memory.
+    folder: Where vectors are kept, in a folder named by parameters and tokens,
+      so that a model that is trained anew does not find those of another; None
+      keeps them in memory.
   """
 
   spec: DualSpec
@@ -45,64 +58,80 @@ class Index:
 
   def vectors(self) -> Float[np.ndarray, "N D"]:
     """Returns one vector a document."""
-
-    def make() -> np.ndarray:
-      width = self.spec.dim or self.spec.model.emb_dim
-      out = np.empty((self.documents.count, width), np.float32)
-      for members, vectors in self._encoded():
-        out[members] = vectors
-      return out
-
-    return self._kept("documents", make)
+    shape = (self.documents.count, self._width)
+    return self._kept("documents", self._encoded, shape, dtype=np.float32)
 
   @functools.cached_property
   def tokens(self) -> TokenVectors:
     """A vector a token of every document."""
-    if self.folder is None:
-      return self._made_tokens()
-    folder = self._place("tokens")
-    atomic.fill(folder, lambda draft: self._made_tokens().save(draft))
-    return TokenVectors.load(folder)
+    lengths = self.documents.lengths(np.arange(self.documents.count))
+    offsets = np.append(0, np.cumsum(lengths))
+
+    def parts() -> Parts:
+      for members, vectors in self._encoded():
+        for member, rows in zip(members, vectors, strict=True):
+          place = slice(offsets[member], offsets[member + 1])
+          yield place, rows[: lengths[member]]
+
+    shape = (int(offsets[-1]), self._width)
+    vectors = self._kept("tokens", parts, shape, dtype=np.float16)
+    return TokenVectors(vectors=vectors, offsets=offsets)
 
   def encodings(self, muvera: Muvera) -> Float[np.ndarray, "N F"]:
     """Returns MUVERA's encoding of every document."""
+    count, tokens = self.documents.count, self.tokens
 
-    def make() -> np.ndarray:
-      every = np.arange(self.documents.count)
-      blocks = tqdm(range(0, len(every), _BLOCK), desc="MUVERA", delay=2)
-      parts = [
-        muvera.documents(self.tokens.padded(every[i : i + _BLOCK]))
-        for i in blocks
-      ]
-      return np.concatenate(parts).astype(np.float16)
+    def parts() -> Parts:
+      for first in tqdm(range(0, count, _BLOCK), desc="MUVERA", delay=2):
+        place = slice(first, min(first + _BLOCK, count))
+        rows = np.arange(place.start, place.stop)
+        yield place, muvera.documents(tokens.padded(rows))
 
-    return self._kept(f"muvera-{muvera.key}", make)
+    name = f"muvera-{muvera.key}"
+    shape = (count, muvera.size(self._width))
+    return self._kept(name, parts, shape, dtype=np.float16)
 
-  def _kept(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+  @property
+  def _width(self) -> int:
+    return self.spec.dim or self.spec.model.emb_dim
+
+  @functools.cached_property
+  def key(self) -> str:
+    """Sixteen digits of parameters and tokens."""
+    params = jax.tree_util.tree_leaves_with_path(self.params)
+    documents, examples = self.documents, self.documents.examples
+    found = {
+      **{jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in params},
+      "tokens": examples.tokens,
+      "offsets": examples.offsets,
+      "chosen": documents.chosen,
+    }
+    return fingerprints.digest(found)[:16]
+
+  def _kept(
+    self,
+    name: str,
+    parts: Callable[[], Parts],
+    shape: tuple[int, int],
+    *,
+    dtype: type[np.floating],
+  ) -> np.ndarray:
+    """Returns an array that is made of parts, if it is not there."""
     if self.folder is None:
-      return make()
+      return _filled(np.empty(shape, dtype), parts())
 
-    def fill(draft: Path) -> None:
+    def make(draft: Path) -> None:
       draft.mkdir()
-      np.save(draft / _VECTORS, make())
+      _check_room(draft, math.prod(shape) * np.dtype(dtype).itemsize)
+      out = np.lib.format.open_memmap(
+        draft / _VECTORS, mode="w+", dtype=dtype, shape=shape
+      )
+      _filled(out, parts()).flush()
 
-    folder = self._place(name)
-    atomic.fill(folder, fill)
-    return np.load(folder / _VECTORS, mmap_mode="r")
-
-  def _place(self, name: str) -> Path:
-    self.folder.mkdir(parents=True, exist_ok=True)
-    return self.folder / name
-
-  def _made_tokens(self) -> TokenVectors:
-    lengths = self.documents.lengths(np.arange(self.documents.count))
-    offsets = np.append(0, np.cumsum(lengths))
-    width = self.spec.dim or self.spec.model.emb_dim
-    out = np.empty((offsets[-1], width), np.float16)
-    for members, vectors in self._encoded():
-      for member, rows in zip(members, vectors, strict=True):
-        out[offsets[member] : offsets[member + 1]] = rows[: lengths[member]]
-    return TokenVectors(vectors=out, offsets=offsets)
+    folder = self.folder / self.key / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    atomic.fill(folder, make)
+    return _mapped(folder)
 
   def _encoded(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     every = np.arange(self.documents.count)
@@ -123,6 +152,32 @@ class Index:
     rows = StateRows([kept])
     return lambda members, length: rows.gather(
       self.documents.places(members, length)
+    )
+
+
+def _filled(out: np.ndarray, parts: Parts) -> np.ndarray:
+  for place, values in parts:
+    out[place] = values
+  return out
+
+
+def _mapped(folder: Path) -> np.ndarray:
+  try:
+    return np.load(folder / _VECTORS, mmap_mode="r")
+  except (OSError, ValueError) as error:
+    raise ArtifactError(
+      f"{folder} holds no vectors ({error}). Remove it; they are then made"
+      " anew."
+    ) from error
+
+
+def _check_room(folder: Path, needed: int) -> None:
+  """Refuses to write what a disk has no room for: a map would only crash."""
+  free = shutil.disk_usage(folder).free
+  if needed > free:
+    raise ConfigError(
+      f"Vectors of the documents need {needed / 1e9:,.1f} GB in"
+      f" {folder.parent}, where {free / 1e9:,.1f} GB are free. Make room."
     )
 
 

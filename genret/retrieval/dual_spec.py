@@ -2,7 +2,8 @@
 
 dual_encoder.json   the encoder's shape, lengths, scoring (DualSpec)
 checkpoints/        one folder a step
-index/<step>/       the documents' vectors, made by the first search
+index/<step>/       the documents' vectors, made by the first search, in a
+                    folder named by the parameters and what they have read
 runs/               TREC run files
 """
 

@@ -4,23 +4,20 @@ Exact: a query's score with each document is that of `dual_encoder.max_sim`.
 """
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
-from genret.core.errors import ArtifactError
 from genret.models import dual_encoder
 from genret.retrieval import searcher
 from genret.tasks import pair_feed
 
-VECTORS, OFFSETS = "vectors.npy", "offsets.npy"
 _DOCUMENTS = 256  # scored at a time
 _QUERIES = 32
-_SCORES = 1 << 26  # in memory
+_SCORES = 1 << 24  # in memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +25,7 @@ class TokenVectors:
   """Vectors of the tokens of N documents, end to end.
 
   Attributes:
-    vectors: float16 [S, D], each of length 1; memory-mapped when loaded.
+    vectors: float16 [S, D], each of length 1; may be memory-mapped.
     offsets: int64 [N + 1], where each document begins and the last ends.
   """
 
@@ -39,30 +36,6 @@ class TokenVectors:
   def num_documents(self) -> int:
     """N."""
     return len(self.offsets) - 1
-
-  def save(self, folder: Path) -> None:
-    """Writes both arrays into a new folder."""
-    folder.mkdir(parents=True)
-    np.save(folder / VECTORS, self.vectors)
-    np.save(folder / OFFSETS, self.offsets)
-
-  @classmethod
-  def load(cls, folder: Path) -> "TokenVectors":
-    """Maps saved vectors.
-
-    Raises:
-      ArtifactError: There are none.
-    """
-    try:
-      vectors, offsets = (
-        np.load(folder / name, mmap_mode="r") for name in (VECTORS, OFFSETS)
-      )
-    except (OSError, ValueError) as error:
-      raise ArtifactError(
-        f"{folder} holds no vectors of tokens ({error}). Remove it; they are"
-        " then made anew."
-      ) from error
-    return cls(vectors=vectors, offsets=np.asarray(offsets))
 
   def padded(self, rows: np.ndarray) -> Float[np.ndarray, "M K D"]:
     """Returns the vectors of some documents, zeros after them.
@@ -100,6 +73,10 @@ class MaxSim:
   ) -> tuple[Float[np.ndarray, "Q k"], Int[np.ndarray, "Q k"]]:
     """Ranks all documents.
 
+    Vectors of documents are read once, those of 256 documents at a time. In
+    memory are these, the queries' and their k best documents, and some 16
+    million scores, or 256 a query where that is more.
+
     Args:
       queries: Vectors of the tokens of each, zeros for pads.
       k: Documents a query; all where there are fewer.
@@ -108,14 +85,24 @@ class MaxSim:
     Returns:
       The k highest scores of each query, best first, and the documents' rows.
     """
-    most = max(_SCORES // self._store.num_documents, _QUERIES)
-    parts = [
-      self._scores(queries[first : first + most], progress=progress)
-      for first in range(0, len(queries), most)
-    ]
-    found = np.concatenate(parts)
-    rows = np.stack([searcher.best_rows(row, k, self._ties) for row in found])
-    return np.take_along_axis(found, rows, axis=1), rows
+    rows = np.zeros((len(queries), 0), np.int64)
+    scores = np.zeros(rows.shape, np.float32)
+    order = np.argsort(np.diff(self._store.offsets), kind="stable")
+    size = max(_SCORES // len(queries) // _DOCUMENTS, 1) * _DOCUMENTS
+    with tqdm(
+      total=len(order), desc="late interaction", delay=2, disable=not progress
+    ) as bar:
+      for first in range(0, len(order), size):
+        part = order[first : first + size]
+        fresh = self._scores(queries, part)
+        offered = np.broadcast_to(part, fresh.shape)
+        scores, rows = self._kept(
+          np.concatenate([scores, fresh], axis=1),
+          np.concatenate([rows, offered], axis=1),
+          k=k,
+        )
+        bar.update(len(part))
+    return scores, rows
 
   def rerank(
     self,
@@ -134,38 +121,48 @@ class MaxSim:
     Returns:
       What `best` does.
     """
-    scores, rows = [], []
-    for query, offered in zip(queries, candidates, strict=True):
-      found = _scored(query[None], self._store.padded(offered))[0]
-      kept = searcher.best_rows(np.asarray(found), k, self._ties[offered])
-      scores.append(np.asarray(found)[kept])
-      rows.append(offered[kept])
-    return np.stack(scores), np.stack(rows)
+    scores = [
+      np.asarray(_scored(query[None], self._store.padded(offered)))[0]
+      for query, offered in zip(queries, candidates, strict=True)
+    ]
+    return self._kept(scores, candidates, k=k)
+
+  def _kept(
+    self, scores: Sequence[np.ndarray], rows: Sequence[np.ndarray], *, k: int
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the best scores of each query, and the documents' rows."""
+    best = [
+      searcher.best_rows(found, k, self._ties[offered])
+      for found, offered in zip(scores, rows, strict=True)
+    ]
+    kept = (
+      np.stack([one[at] for one, at in zip(every, best, strict=True)])
+      for every in (scores, rows)
+    )
+    return tuple(kept)
 
   def _scores(
-    self, queries: np.ndarray, *, progress: bool
-  ) -> Float[np.ndarray, "Q N"]:
-    """Scores all documents, those of one length together."""
+    self, queries: np.ndarray, rows: np.ndarray
+  ) -> Float[np.ndarray, "Q C"]:
+    """Scores documents, which are of like length."""
     missing = -len(queries) % _QUERIES
     queries = np.pad(queries, ((0, missing), (0, 0), (0, 0)))
-    out = np.empty((len(queries), self._store.num_documents), np.float32)
-    hidden = not progress
-    for rows in tqdm(
-      self._blocks(), desc="late interaction", delay=2, disable=hidden
-    ):
-      block = jax.device_put(self._store.padded(rows))
-      real = rows[rows >= 0]
+    out = np.empty((len(queries), len(rows)), np.float32)
+    for begin, filled in _blocks(rows):
+      block = jax.device_put(self._store.padded(filled))
+      real = out[:, begin : begin + _DOCUMENTS]
       for first in range(0, len(queries), _QUERIES):
         found = _scored(queries[first : first + _QUERIES], block)
-        out[first : first + _QUERIES, real] = np.asarray(found)[:, : len(real)]
+        real[first : first + _QUERIES] = np.asarray(found)[:, : real.shape[1]]
     return out[: len(out) - missing]
 
-  def _blocks(self) -> Iterator[np.ndarray]:
-    """Yields rows of documents of like length, filled up with -1."""
-    order = np.argsort(np.diff(self._store.offsets), kind="stable")
-    for first in range(0, len(order), _DOCUMENTS):
-      rows = order[first : first + _DOCUMENTS]
-      yield np.pad(rows, (0, _DOCUMENTS - len(rows)), constant_values=-1)
+
+def _blocks(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+  """Yields where blocks of rows begin, and these, filled up with -1."""
+  for begin in range(0, len(rows), _DOCUMENTS):
+    block = rows[begin : begin + _DOCUMENTS]
+    missing = _DOCUMENTS - len(block)
+    yield begin, np.pad(block, (0, missing), constant_values=-1)
 
 
 @jax.jit

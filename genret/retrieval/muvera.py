@@ -65,6 +65,14 @@ class Muvera:
     text = json.dumps(fields, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+  def size(self, width: int) -> int:
+    """Returns the numbers of an encoding.
+
+    Args:
+      width: Of the vectors that are encoded.
+    """
+    return (self.repetitions << self.hyperplanes) * (self.dim or width)
+
   def queries(
     self, vectors: Float[np.ndarray, "Q L D"]
   ) -> Float[np.ndarray, "Q F"]:

@@ -1,7 +1,6 @@
 """What is frozen, run once over all inputs before a run's first step."""
 
 import functools
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from flax import traverse_util
 from tqdm import tqdm
 
-from genret.core import artifacts
+from genret.core import artifacts, fingerprints
 from genret.core.errors import ConfigError
 from genret.models import encoders
 from genret.models.t5 import T5Config
@@ -125,7 +124,7 @@ class CachedStates:
       f" {self._folder}" + ("" if self._keep else " until the run ends")
     )
     frozen = self._frozen(params)
-    digest = _digest(frozen)
+    digest = fingerprints.digest(frozen)
     recipes = {
       name: self._recipe(examples, digest)
       for name, examples in self._examples.items()
@@ -176,7 +175,7 @@ class CachedStates:
       },
       inputs={
         "parameters": digest,
-        "texts": _digest(
+        "texts": fingerprints.digest(
           {"tokens": examples.tokens, "offsets": examples.offsets}
         ),
       },
@@ -202,11 +201,3 @@ def check(model: T5Config) -> None:
 def _encode(params: Any, tokens: jax.Array, *, config: T5Config) -> jax.Array:
   found = encoders.frozen_states(params, config, tokens)
   return found.astype(jnp.float16)  # what is kept
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-  found = hashlib.sha256()
-  for name, array in arrays.items():
-    found.update(f"{name} {array.dtype} {array.shape}".encode())
-    found.update(np.ascontiguousarray(array).data)
-  return found.hexdigest()

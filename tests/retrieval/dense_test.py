@@ -4,6 +4,7 @@ import pytest
 from genret.core.collection import Query
 from genret.core.errors import UserError
 from genret.embeddings.store import EmbeddingStore
+from genret.retrieval import dense as dense_module
 from genret.retrieval import searcher
 from genret.retrieval.dense import Dense
 
@@ -56,6 +57,24 @@ def test_equal_documents_follow_the_seeded_order(block, seed):
   scores = cosines(vectors)[0].round(12)
   rows = searcher.best_rows(scores, 15, ties)
   assert [hit.docno for hit in run["q0"]] == [f"d{row}" for row in rows]
+
+
+class Watched(np.ndarray):
+  """Vectors that know how many were read at once, at most."""
+
+  most = 0
+
+  def __getitem__(self, rows):
+    Watched.most = max(Watched.most, np.size(rows))
+    return super().__getitem__(rows)
+
+
+def test_long_vectors_are_read_few_at_a_time(monkeypatch):
+  expected = Dense(by_name).fit(store()).search(asked(), k=10)
+  monkeypatch.setattr(dense_module, "_NUMBERS", 40 * DIM)
+  vectors = store(DOCUMENTS.view(Watched))
+  assert Dense(by_name).fit(vectors).search(asked(), k=10) == expected
+  assert Watched.most == 40
 
 
 def test_many_queries_at_a_time():

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from genret.core.errors import ArtifactError, ConfigError
 from genret.models.t5 import T5Config
 from genret.retrieval import dual_index
 from genret.retrieval.dual_index import Index
@@ -34,13 +35,19 @@ def make():
     document_length=8,
     docnos="",
   )
-  rows = [(i, [2 + i % 40] * (1 + i % 5)) for i in range(COUNT)]
-  documents = Documents.of(Examples.collect(rows, input_length=8), COUNT)
   tokens = np.ones((1, 8), np.int32)
   params = spec.module.init(jax.random.key(0), tokens, tokens)["params"]
-  return lambda folder=None: Index(
-    spec=spec, params=params, documents=documents, folder=folder
-  )
+
+  def made(folder=None, *, first=2, scale=1.0):
+    rows = [(i, [first + i % 40] * (1 + i % 5)) for i in range(COUNT)]
+    return Index(
+      spec=spec,
+      params=jax.tree.map(lambda leaf: scale * leaf, params),
+      documents=Documents.of(Examples.collect(rows, input_length=8), COUNT),
+      folder=folder,
+    )
+
+  return made
 
 
 def test_each_document_has_the_vectors_of_its_own_tokens(make):
@@ -61,5 +68,39 @@ def test_what_is_kept_is_not_made_again(make, tmp_path, monkeypatch):
   index = make(tmp_path)
   np.testing.assert_array_equal(index.encodings(muvera), first)
   assert index.tokens.num_documents == COUNT
-  names = {path.name for path in tmp_path.iterdir()}
+  names = {path.name for path in (tmp_path / index.key).iterdir()}
   assert names == {"tokens", f"muvera-{muvera.key}"}
+
+
+def test_other_parameters_or_tokens_are_another_index(make, tmp_path):
+  for given in ({}, {"scale": 2.0}, {"first": 3}):
+    found = make(tmp_path, **given).tokens.vectors
+    expected = make(**given).tokens.vectors
+    np.testing.assert_array_equal(found, expected)
+  assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_vectors_go_to_disk_as_they_are_made(make, tmp_path, monkeypatch):
+  encoded, there = dual_index.encoded, []
+
+  def watched(*given, **named):
+    for part in encoded(*given, **named):
+      yield part
+      there.append(any(tmp_path.rglob("vectors.npy")))
+
+  monkeypatch.setattr(dual_index, "encoded", watched)
+  index = make(tmp_path)
+  assert isinstance(index.tokens.vectors, np.memmap)
+  assert there == [True, True]  # a batch and the rest
+
+
+def test_an_index_that_is_not_whole_says_what_to_do(make, tmp_path):
+  made = make(tmp_path)
+  (tmp_path / made.key / "tokens").mkdir(parents=True)
+  with pytest.raises(ArtifactError, match="holds no vectors.*Remove it"):
+    made.encodings(Muvera())
+
+
+def test_a_disk_that_is_full_is_refused_beforehand(tmp_path):
+  with pytest.raises(ConfigError, match="need 1,.* GB in .*Make room"):
+    dual_index._check_room(tmp_path, 1 << 60)

@@ -1,11 +1,12 @@
 """Late interaction against the scores of all documents, one by one."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from genret.core.errors import ArtifactError
 from genret.models import dual_encoder
-from genret.retrieval import searcher
+from genret.retrieval import late_interaction, searcher
 from genret.retrieval.late_interaction import MaxSim, TokenVectors
 
 RNG = np.random.default_rng(0)
@@ -38,7 +39,11 @@ def scores(store, queries):
 
 
 @pytest.mark.parametrize("k", [7, 1000])
-def test_best_equals_sorting_all_scores(store, queries, scores, k):
+@pytest.mark.parametrize("together", [1, 1 << 24])
+def test_best_equals_sorting_all_scores(
+  store, queries, scores, k, together, monkeypatch
+):
+  monkeypatch.setattr(late_interaction, "_SCORES", together)
   found, rows = MaxSim(store).best(queries, k=k)
   expected = np.argsort(-scores, axis=1)[:, :k]
   np.testing.assert_array_equal(rows, expected)
@@ -56,20 +61,29 @@ def test_candidates_are_ranked_among_themselves(store, queries, scores):
     np.testing.assert_allclose(found[i], scores[i, expected], atol=1e-6)
 
 
-def test_equal_documents_follow_the_seeded_order(queries):
+def test_equal_documents_follow_the_seeded_order(queries, monkeypatch):
+  monkeypatch.setattr(late_interaction, "_SCORES", 1)
+  count = 300  # more than are scored at a time
   same = TokenVectors(
-    vectors=np.tile(unit(2), (10, 1)), offsets=np.arange(0, 22, 2)
+    vectors=np.tile(unit(2), (count, 1)), offsets=np.arange(0, 602, 2)
   )
   _, rows = MaxSim(same, seed=3).best(queries, k=10)
-  expected = np.argsort(searcher.tie_order(10, seed=3))
+  expected = np.argsort(searcher.tie_order(count, seed=3))[:10]
   assert all(row.tolist() == expected.tolist() for row in rows)
 
 
-def test_vectors_are_kept_as_they_are(store, tmp_path):
-  store.save(tmp_path / "tokens")
-  again = TokenVectors.load(tmp_path / "tokens")
-  np.testing.assert_array_equal(again.vectors, store.vectors)
-  assert again.num_documents == 300
-  (tmp_path / "tokens" / "offsets.npy").unlink()
-  with pytest.raises(ArtifactError, match="holds no vectors of tokens"):
-    TokenVectors.load(tmp_path / "tokens")
+def test_scores_of_all_documents_are_never_together(store, monkeypatch):
+  count = 4000
+  many = TokenVectors(
+    vectors=np.tile(store.vectors[:2], (count, 1)),
+    offsets=np.arange(0, 2 * count + 2, 2),
+  )
+  queries = np.broadcast_to(unit(1), (320, 1, 4)).astype(np.float32)
+  monkeypatch.setattr(late_interaction, "_SCORES", 1 << 16)
+  searched = MaxSim(many)
+  searched.best(queries, k=2)  # compiles
+  tracemalloc.start()
+  searched.best(queries, k=2)
+  _, most = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert most < 4 * len(queries) * count / 2

@@ -58,6 +58,7 @@ def test_encodings_equal_their_definition(dim):
       for row, length in zip(vectors, lengths, strict=True)
     ]
     np.testing.assert_allclose(encode(vectors), expected, atol=1e-5)
+  assert np.shape(expected)[1] == muvera.size(8)
 
 
 def test_inner_products_choose_the_documents_that_score_best():
