@@ -5,6 +5,7 @@ import functools
 import json
 import shutil
 
+import jax
 import pytest
 
 from genret.core import artifacts
@@ -13,6 +14,7 @@ from genret.core.runs import read_trec
 from genret.embeddings.bert import BertConfig
 from genret.models.encoder_config import EncoderConfig
 from genret.models.t5 import T5Config
+from genret.retrieval.dual import DualRetriever
 from genret.retrieval.dual_spec import DualSpec
 from genret.retrieval.muvera import Muvera
 from genret.stages import dual_encoder, memorised, retrieve, searchers
@@ -88,6 +90,12 @@ def test_it_searches_by_name_as_other_models_do(model, collection, tmp_path):
   with pytest.raises(ConfigError, match="RetrieveConfig.scoring is about"):
     raw = dataclasses.replace(config, scoring="raw")
     searchers.opening(raw, collection)
+
+
+def test_parameters_are_where_they_are_used(model, collection):
+  loaded = DualRetriever.load(model, collection)
+  leaves = jax.tree.leaves(loaded._params)
+  assert leaves and all(isinstance(leaf, jax.Array) for leaf in leaves)
 
 
 def test_retrieve_knows_the_folder(model, collection, tmp_path):
@@ -181,5 +189,6 @@ def test_muvera_with_all_candidates_writes_the_same_run(
     for path in runs
   ]
   assert docnos[0] == docnos[1]
-  names = {path.name.split("-")[0] for path in (late / "index/4").iterdir()}
+  [index] = (late / "index" / "4").iterdir()
+  names = {path.name.split("-")[0] for path in index.iterdir()}
   assert names == {"tokens", "muvera"}
