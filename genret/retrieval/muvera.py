@@ -65,6 +65,11 @@ class Muvera:
     text = json.dumps(fields, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+  @property
+  def name(self) -> str:
+    """Tells searches of other settings apart, in one word."""
+    return f"muvera-{self.key}-{self.candidates}"
+
   def size(self, width: int) -> int:
     """Returns the numbers of an encoding.
 

@@ -87,7 +87,7 @@ def run(
     model_dir: A model folder.
     collection: Whose queries are searched.
     out: The run file; None for `runs/<collection>-<split>.trec` in the model
-      folder.
+      folder, with `-<Muvera.name>` before the dot where there is one.
 
   Returns:
     Where the run is, and what it took.
@@ -103,10 +103,10 @@ def run(
   for chunk in _chunks(queries, f"retrieve {model_dir.name}"):
     found |= retriever.run(chunk, k=config.k, num_beams=config.num_beams)
   seconds = time.monotonic() - started
-  path = out or (
-    model_dir / model_folder.RUNS / f"{collection.name}-{config.split}.trec"
-  )
-  runs.write_trec(path, found, tag=_tag(retriever.spec.scheme))
+  by = (config.muvera.name,) if config.muvera else ()
+  name = "-".join((collection.name, config.split, *by))
+  path = out or model_dir / model_folder.RUNS / f"{name}.trec"
+  runs.write_trec(path, found, tag=_tag(retriever.spec.scheme, *by))
   return Retrieved(path=path, num_queries=len(queries), seconds=seconds)
 
 
@@ -170,10 +170,12 @@ def _chunks(queries: Sequence[Query], label: str) -> Iterator[Sequence[Query]]:
       bar.update(len(chunk))
 
 
-def _tag(scheme: str) -> str:
+def _tag(scheme: str, *by: str) -> str:
   """Names the system in a run file, in one word.
 
   >>> _tag("permuted 2d semantic")
   'genret-permuted-2d-semantic'
+  >>> _tag("late-interaction", "muvera-0123-500")
+  'genret-late-interaction-muvera-0123-500'
   """
-  return "-".join(("genret", *scheme.split()))
+  return "-".join(("genret", *scheme.split(), *by))

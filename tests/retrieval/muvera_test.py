@@ -99,3 +99,10 @@ def test_encodings_of_documents_do_not_depend_on_candidates():
 def test_settings_that_cannot_be_are_refused(given, message):
   with pytest.raises(ConfigError, match=message):
     Muvera(**given)
+
+
+def test_searches_of_other_settings_have_other_names():
+  muvera = Muvera()
+  fewer, others = Muvera(candidates=9), Muvera(seed=1)
+  assert len({muvera.name, fewer.name, others.name}) == 3
+  assert muvera.key == fewer.key != others.key

@@ -1,5 +1,6 @@
 """Run files of a model trained for two steps: where, and how they read."""
 
+import dataclasses
 import functools
 import shutil
 
@@ -14,6 +15,7 @@ from genret.core.errors import ArtifactError, ConfigError, UserError
 from genret.core.runs import read_trec
 from genret.models.t5 import T5Config
 from genret.retrieval.generative import Retriever
+from genret.retrieval.muvera import Muvera
 from genret.stages import retrieve, train
 from genret.stages.retrieve import RetrieveConfig
 from genret.tasks import mixtures
@@ -133,3 +135,25 @@ def test_a_run_without_checkpoints_is_told_to_train(
   shutil.rmtree(untrained / "checkpoints")
   with pytest.raises(ArtifactError, match="train the model first"):
     retrieve.run(CONFIG, untrained, collection)
+
+
+@pytest.mark.slow
+def test_muvera_has_a_run_file_and_a_tag_of_its_own(
+  untrained_dual, collection, tmp_path
+):
+  folder = tmp_path / "late"
+  shutil.copytree(untrained_dual("late"), folder)
+  muvera = Muvera(hyperplanes=1, repetitions=1)
+  exact, rough = (
+    retrieve.run(
+      dataclasses.replace(CONFIG, muvera=by), folder, collection
+    ).path
+    for by in (None, muvera)
+  )
+  name = f"{collection.name}-test"
+  assert exact.name == f"{name}.trec"
+  assert rough.name == f"{name}-{muvera.name}.trec"
+  assert exact.exists() and rough.exists()
+  tags = [p.read_text().split("\n")[0].split()[-1] for p in (exact, rough)]
+  scheme = "genret-late-interaction"
+  assert tags == [scheme, f"{scheme}-{muvera.name}"]
