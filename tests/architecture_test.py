@@ -84,6 +84,7 @@ PARAMETERS = 8
 TESTS_OF_MANY = {
   "architecture_test.py",
   "cli/pipeline_test.py",
+  "serving/page_test.py",
   "tools/docid_schemes_test.py",
 }
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ os.environ.setdefault(
   "XLA_FLAGS",
   "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
 )
+
+DRIVER = "chromedriver"
+WAITS = 120  # seconds for axe-core, on a machine with other work
 
 # Where the extras have been installed, a test that skips for want of one has a
 # fault.
@@ -111,3 +115,60 @@ def chat_server():
   spec.loader.exec_module(module)
   with module.chat_server() as server:
     yield server
+
+
+@pytest.fixture(scope="session")
+def browser():
+  """Chromium without a window, driven; its console is kept."""
+  webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="selenium is no part of genret[test]"
+  )
+  if not shutil.which(DRIVER):
+    pytest.skip(f"{DRIVER} is no part of genret[test]")
+  options = webdriver.ChromeOptions()
+  for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage"):
+    options.add_argument(f"--{flag}")
+  options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+  service = webdriver.ChromeService(shutil.which(DRIVER))
+  found = webdriver.Chrome(options=options, service=service)
+  found.set_script_timeout(WAITS)
+  yield found
+  found.quit()
+
+
+@pytest.fixture
+def open_page(browser):
+  """Returns what opens an address, at a width and in a theme."""
+
+  def open_address(address, *, width, theme):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1}
+    browser.execute_cdp_cmd(
+      "Emulation.setDeviceMetricsOverride", {**size, "mobile": width < 500}
+    )
+    wanted = [{"name": "prefers-color-scheme", "value": theme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
+    browser.get(address)
+    return browser
+
+  return open_address
+
+
+@pytest.fixture(scope="session")
+def violations():
+  """Returns what asks axe-core for the faults of the page in a browser."""
+  spec = importlib.util.find_spec("axe_playwright_python")
+  if spec is None:
+    pytest.skip("axe-playwright-python is no part of genret[test]")
+  folder = Path(next(iter(spec.submodule_search_locations)))
+  source = (folder / "axe.min.js").read_text("utf-8")
+
+  def check(browser):
+    browser.execute_script(source)
+    found = browser.execute_async_script("axe.run().then(arguments[0])")
+    assert len(found["passes"]) > 20
+    return [
+      (one["id"], one["impact"], one["nodes"][0]["html"])
+      for one in found["violations"]
+    ]
+
+  return check

@@ -1,8 +1,5 @@
 import html.parser
-import importlib.util
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +16,6 @@ from genret.studies.report_blocks import (
 )
 
 VOID = {"meta", "path", "use", "br"}
-WAITS = 120  # seconds for axe-core, on a machine with other work
-DRIVER = "chromedriver"
 
 
 class Outline(html.parser.HTMLParser):
@@ -135,48 +130,11 @@ def test_other_things_are_no_blocks():
 # In a browser.
 
 
-def axe() -> str:
-  """Returns the source of axe-core, from the package that brings it."""
-  spec = importlib.util.find_spec("axe_playwright_python")
-  if spec is None:
-    pytest.skip("axe-playwright-python is no part of genret[test]")
-  folder = Path(next(iter(spec.submodule_search_locations)))
-  return (folder / "axe.min.js").read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser():
-  webdriver = pytest.importorskip(
-    "selenium.webdriver", reason="selenium is no part of genret[test]"
-  )
-  if not shutil.which(DRIVER):
-    pytest.skip(f"{DRIVER} is no part of genret[test]")
-  options = webdriver.ChromeOptions()
-  for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage"):
-    options.add_argument(f"--{flag}")
-  options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-  service = webdriver.ChromeService(shutil.which(DRIVER))
-  found = webdriver.Chrome(options=options, service=service)
-  found.set_script_timeout(WAITS)
-  yield found
-  found.quit()
-
-
 @pytest.fixture
-def opened(browser, made_report):
+def opened(open_page, made_report):
   """Returns what opens the report as a file, at a width and in a theme."""
-
-  def open_page(width, theme):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1}
-    browser.execute_cdp_cmd(
-      "Emulation.setDeviceMetricsOverride", {**size, "mobile": width < 500}
-    )
-    wanted = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
-    browser.get((made_report / "report.html").as_uri())
-    return browser
-
-  return open_page
+  address = (made_report / "report.html").as_uri()
+  return lambda width, theme: open_page(address, width=width, theme=theme)
 
 
 @pytest.mark.slow
@@ -202,15 +160,8 @@ def test_the_page_is_readable(opened, made_report, width, theme):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "theme"), [(400, "dark"), (1600, "light")])
-def test_axe_core_finds_nothing_serious(opened, width, theme):
-  browser = opened(width, theme)
-  browser.execute_script(axe())
-  found = browser.execute_async_script("axe.run().then(arguments[0])")
-  assert len(found["passes"]) > 20
-  assert [
-    (one["id"], one["impact"], one["nodes"][0]["html"])
-    for one in found["violations"]
-  ] == []
+def test_axe_core_finds_nothing_serious(opened, violations, width, theme):
+  assert violations(opened(width, theme)) == []
 
 
 @pytest.mark.slow

@@ -1,0 +1,63 @@
+// What is asked of the service. All addresses are relative, so the page also
+// works below a path of another server.
+
+const TOKEN = "genret-token"; // of this tab alone
+
+/** An answer other than 200: its status, 0 for none, and one line of text. */
+export class Refusal extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export function useToken(token) {
+  sessionStorage.setItem(TOKEN, token);
+}
+
+/** Sends a request; POST with a body, GET without. Returns what it answers. */
+export async function ask(path, { body, signal } = {}) {
+  const headers = {};
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, {
+      method: body ? "POST" : "GET",
+      headers,
+      body: body && JSON.stringify(body),
+      signal,
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refusal(0, "The service does not answer. Is it running?");
+  }
+  if (response.ok) return response.json();
+  throw new Refusal(response.status, await reason(response));
+}
+
+async function reason(response) {
+  const text = await response.text();
+  let line = `The service answered ${response.status}.`;
+  try {
+    line = JSON.parse(text).error || line;
+  } catch {
+    // Something between the page and the service answered.
+  }
+  const wait = response.headers.get("Retry-After");
+  return response.status === 429 && wait
+    ? `${line} Try again in ${wait} s.` : line;
+}
+
+const documents = new Map();
+
+/** Returns a document by its docno; the second time from memory. */
+export function lookUp(docno) {
+  if (!documents.has(docno)) {
+    const asked = ask(`documents/${encodeURIComponent(docno)}`);
+    documents.set(docno, asked);
+    asked.catch(() => documents.delete(docno));
+  }
+  return documents.get(docno);
+}
