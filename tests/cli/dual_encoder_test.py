@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from genret.cli import gin_checks, gin_setup, main
+from genret.cli import command, gin_checks, gin_setup, main
 from genret.cli import train as train_command
 from genret.cli.dual_encoder import COMMAND
 from genret.core.errors import ConfigError
+from genret.retrieval.muvera import Muvera
 from genret.stages import dual_encoder, train
 from genret.stages.hard_negatives import HardNegatives
 from genret.studies import cells
@@ -24,12 +25,13 @@ def built(*arguments, files=(), command=COMMAND, stage=dual_encoder):
 
 
 def study_of(name):
-  """Returns the grid of a file of studies, and where its cells would go."""
+  """Returns a file of studies: where cells would go, and which are wanted."""
   _, settings = gin_setup.split(["--gin.WORKDIR=w", "--gin.DEBIAN=d"])
   settings = settings[: 2 if name.endswith("ladder") else 1]
   configuration = gin_setup.load([f"studies/{name}.gin"], settings)
-  study = configuration.build(study_stage.run)["study"]
-  return study, Layout(study=study, workdir=Path("w"))
+  given = configuration.build(study_stage.run)
+  study = given["study"]
+  return Layout(study=study, workdir=Path("w")), given["wanted"].of(study)
 
 
 def test_flags_of_a_study_mean_the_same():
@@ -86,7 +88,8 @@ def test_studies_read_the_pairs_that_models_of_docids_read(ours, theirs):
 
 @pytest.mark.parametrize("name", ["small/ladder", "small/folds"])
 def test_dual_encoders_have_the_whole_budget_of_a_study(name):
-  study, layout = study_of(name)
+  layout, _ = study_of(name)
+  study = layout.study
   run = Run(folder=Path("m"), steps=9, eval_period=3, seed=0)
   cells = [c for c in study.cells() if study.trainer(c.chosen) != "train"]
   budgets = {(cell.exposures, cell.minutes) for cell in cells}
@@ -96,6 +99,21 @@ def test_dual_encoders_have_the_whole_budget_of_a_study(name):
   for cell in frozen:
     states = f"--states={layout.states(cell.chosen)}"
     assert states in layout.training(cell, run)
+
+
+def test_late_interaction_is_a_choice_that_must_be_named():
+  layout, wanted = study_of("small/ladder")
+  every = {cell.name: cell for cell in layout.study.cells()}
+  for name in ("late", "muvera"):
+    cell = every[f"debian_pkg-1k-none-frozen-{name}-d2q_labelled-0"]
+    assert cell not in wanted
+    run = Run(folder=Path("m"), steps=9, eval_period=3, seed=0)
+    training = command.read_command(layout.training(cell, run))
+    config = training.values["config"]
+    assert (config.scoring, config.dim) == ("late", 128)
+    assert config.cache_states
+  searching = command.read_command(layout.retrieving(cell))
+  assert searching.values["config"].muvera == Muvera(candidates=200)
 
 
 def test_what_is_about_docids_has_no_effect():
