@@ -1,16 +1,21 @@
 """`genret quickstart`: the main job, from a collection to a table."""
 
+import shlex
+
 from genret.cli.command import Flag, StageCommand
 
 
 def _report(done, given) -> str:
-  best = next(iter(done.models.values()))
+  first = next(iter(done.models.values()))
+  model, collection = (shlex.quote(str(p)) for p in (first, done.collection))
   return (
     f"\n{done.report.table()}\n\n"
     f"wrote {done.metrics}, in {done.seconds / 60:.1f} minutes\n"
     "next, in Python:\n"
     "  import genret\n"
-    f"  genret.Retriever.load({str(best)!r}).search(['…'], k=10)"
+    f"  genret.Retriever.load({str(first)!r}).search(['…'], k=10)\n"
+    "or in a browser, after pip install 'genret[serve]':\n"
+    f"  genret serve --model_dir={model} --collection={collection}"
   )
 
 

@@ -86,6 +86,7 @@ class Finished:
   Attributes:
     report: The figures.
     metrics: Their file.
+    collection: What was searched, a folder.
     models: Name of each generative row -> its model folder.
     seconds: Wall time of this run; of what stood already, only searching and
       measuring are done again.
@@ -93,6 +94,7 @@ class Finished:
 
   report: Report
   metrics: Path
+  collection: Path
   models: Mapping[str, Path]
   seconds: float
 
@@ -141,6 +143,7 @@ def run(
   return Finished(
     report=report,
     metrics=workdir / METRICS,
+    collection=collection.root,
     models=models,
     seconds=time.monotonic() - started,
   )

@@ -1,3 +1,7 @@
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+
 from genret.cli import gin_setup, main
 from genret.cli.quickstart import COMMAND
 from genret.stages import quickstart
@@ -23,3 +27,20 @@ def test_work_folder_is_required(capsys):
   error = capsys.readouterr().err
   assert "WORKDIR is required and not set" in error
   assert error.count("\n") == 1
+
+
+def test_report_ends_with_how_to_open_it():
+  work = Path("a work folder")
+  done = quickstart.Finished(
+    report=SimpleNamespace(table=lambda: "the table"),
+    metrics=work / "metrics.json",
+    collection=work / "collection",
+    models={"atomic": work / "models" / "atomic"},
+    seconds=60.0,
+  )
+  assert shlex.split(COMMAND.report(done, {}).splitlines()[-1]) == [
+    "genret",
+    "serve",
+    "--model_dir=a work folder/models/atomic",
+    "--collection=a work folder/collection",
+  ]
