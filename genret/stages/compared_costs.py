@@ -42,12 +42,14 @@ class ComparedStep(CountedStep):
     optimizer: Its settings.
     texts: Of a batch.
     negatives: Hard negatives of each.
+    cached_states: Whether states of a frozen encoder were read from disk.
   """
 
   spec: DualSpec
   optimizer: Optimizer
   texts: int
   negatives: int
+  cached_states: bool = False
 
   @classmethod
   def of(cls, folder: Path) -> "ComparedStep":
@@ -63,6 +65,7 @@ class ComparedStep(CountedStep):
       optimizer=trained_step.optimizer_of(found["optimizer"]),
       texts=found["batch_size"],
       negatives=negatives["count"] if negatives else 0,
+      cached_states=found.get("cache_states", False),
     )
 
   @classmethod
@@ -73,6 +76,7 @@ class ComparedStep(CountedStep):
       optimizer=config.optimizer,
       texts=config.batch_size,
       negatives=config.negatives.count if config.negatives else 0,
+      cached_states=config.cache_states,
     )
 
   def parameters(self) -> dict[str, int]:
@@ -86,11 +90,20 @@ class ComparedStep(CountedStep):
     return self.texts
 
   def formula(self) -> int:
-    """Returns the encoder's operations for each token, and no comparisons."""
-    spec = self.spec
-    read = spec.input_length + (1 + self.negatives) * spec.document_length
-    passes = trained_step.encoder_passes(spec.model, cached_states=False)
-    return passes * multiplied(spec) * self.texts * read
+    """Returns the encoder's operations for each token, and no comparisons.
+
+    Of a frozen encoder are left those forward, or none where its states were
+    cached. A projection is always trained.
+    """
+    spec, documents = self.spec, 1 + self.negatives
+    found = multiplied(
+      spec,
+      tokens=spec.input_length + documents * spec.document_length,
+      texts=1 + documents,
+    )
+    passes = trained_step.encoder_passes(spec.model, self.cached_states)
+    trained = flops_formula.TRAINING * found["projection"]
+    return self.texts * (passes * found["encoder"] + trained)
 
   def program(self) -> tuple[Any, ...]:
     """Returns the step and the shapes of its arguments."""
@@ -112,6 +125,11 @@ class ComparedStep(CountedStep):
       "known": (self.texts, 1),
     }
     batch = {name: _ids(*shape) for name, shape in shapes.items()}
+    if self.cached_states:
+      width = self.spec.model.encoder.bert.emb_dim
+      for name in ("inputs", "documents"):
+        shape = (*shapes[name], width)
+        batch[f"{name}_states"] = jax.ShapeDtypeStruct(shape, jnp.float16)
     return program.step, program.abstract_state(), batch
 
 
@@ -144,7 +162,8 @@ class Compared(Account):
     program = (encode, {"params": _abstract(spec)}, _ids(1, spec.input_length))
     encoder, compared = flops(*program), self._compared()
     made = compiled_flops(*program) if compiled else None
-    by_formula = flops_formula.FORWARD * multiplied(spec) * spec.input_length
+    parts = multiplied(spec, tokens=spec.input_length, texts=1)
+    by_formula = flops_formula.FORWARD * sum(parts.values())
     return {
       "input_length": spec.input_length,
       "by_part": {"encoder": encoder, "comparing": compared},
@@ -175,10 +194,17 @@ class Compared(Account):
     return 2 * pairs * self.collection.num_documents * width
 
 
-def multiplied(spec: DualSpec) -> int:
-  """Counts the encoder's parameters that a token passes through."""
-  encoder = flops_formula.without_tables(_abstract(spec))
-  return encoder["encoder"] + encoder.get("projection", 0)
+def multiplied(spec: DualSpec, *, tokens: int, texts: int) -> dict[str, int]:
+  """Counts the parameters of each part that texts pass through, each time.
+
+  The projection is of tokens where each keeps a vector, and else of texts.
+  """
+  found = flops_formula.without_tables(_abstract(spec))
+  vectors = tokens if spec.scoring == "late" else texts
+  return {
+    "encoder": found["encoder"] * tokens,
+    "projection": found.get("projection", 0) * vectors,
+  }
 
 
 @functools.cache
