@@ -61,6 +61,14 @@ PLOT = ["matplotlib>=3.9,<4"]
 # whose metadata asks for llama-cpp-python, which needs a compiler.
 ENDPOINT = ["openai>=2,<4"]
 
+# uvicorn reads HTTP with httptools where it is there, in C.
+SERVE = [
+  "httptools>=0.6.4,<1",
+  "prometheus-client>=0.21,<1",
+  "starlette>=0.46,<2",
+  "uvicorn>=0.34,<1",
+]
+
 EXTRAS_REQUIRE = {
   "endpoint": ENDPOINT,
   "gguf": [*TORCH, "accelerate>=1.10,<2", "gguf>=0.17,<1"],
@@ -77,13 +85,14 @@ EXTRAS_REQUIRE = {
   "plot": PLOT,
   # Drives the browser in which reports are tested; docs/report.md has the rest.
   "browser": ["selenium>=4.38,<5"],
-  "serve": ["starlette>=0.46,<2", "uvicorn>=0.34,<1"],
+  "serve": SERVE,
   # The peers that the benchmarks run beside genret.
   "bench": [*TORCH, "faiss-cpu>=1.11,<2", "scikit-learn>=1.6,<2"],
   "test": [
     *ENDPOINT,
     *MINILM,
     *PLOT,
+    *SERVE,
     "hypothesis>=6.130,<7",
     "ir-datasets>=0.6.3,<0.7",
     "pytest>=8.4,<10",
