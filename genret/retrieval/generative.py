@@ -2,13 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, overload
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Int
 
 from genret.core import text
 from genret.core.collection import Query
@@ -22,30 +24,42 @@ from genret.decoding.device_trie import DeviceTrie
 from genret.decoding.selection import Scoring
 from genret.decoding.trie import Trie
 from genret.models.stepper import T5Stepper
-from genret.retrieval import model_folder, on_mesh, searcher
+from genret.retrieval import explaining, model_folder, on_mesh, searcher
+from genret.retrieval.batches import BATCH_SIZES, batches, lengths
+from genret.retrieval.explaining import Explanation, Question
+from genret.retrieval.found import Documents
 from genret.retrieval.model_folder import ModelSpec
-from genret.retrieval.unconstrained import FreeSearch
+from genret.retrieval.unconstrained import FreeSearch, OtherSearch
 from genret.training.partitioning import MeshShape
-
-BATCH_SIZES = (1, 8, 64)
-LENGTHS = (16, 32, 64, 128, 256, 512)
-
-
-class OtherSearch(Protocol):
-  """A search that scores raw and walks along no trie on the device."""
-
-  def __call__(
-    self, stepper: T5Stepper, inputs: np.ndarray, *, num_beams: int
-  ) -> Beams:
-    """Searches a batch of ids [B, L]."""
-    ...
 
 
 class Retriever:
   """Searches a corpus by writing docids.
 
   Compiled programs are kept by the shape of a batch: batch sizes and lengths
-  are rounded up to a few values, so a service never compiles anew.
+  are rounded up to a few values, so a service never compiles anew once it has
+  called `warm_up`. Threads may share a retriever.
+
+  A trained one comes from `load`. What follows is true of any:
+
+  >>> from genret.retrieval.untrained import untrained
+  >>> table = DocidTable(
+  ...   codes=np.array([[2, 4], [2, 5], [3, 4]]),
+  ...   docnos=["a", "b", "c"],
+  ...   vocab_size=6,
+  ...   scheme="example",
+  ... )
+  >>> retriever = untrained(table)
+  >>> hits = retriever.search("a river", k=2, num_beams=3)
+  >>> len(hits), hits[0].score > hits[1].score
+  (2, True)
+  >>> retriever.docid("b")
+  '2.5'
+  >>> explanation = retriever.explain("a river", num_beams=3)
+  >>> [(level.depth, level.candidates) for level in explanation.levels]
+  [(1, 2), (2, 3)]
+  >>> [hit.docno for hit in explanation.hits][:2] == [h.docno for h in hits]
+  True
 
   Args:
     spec: The model's `model.json`.
@@ -81,7 +95,7 @@ class Retriever:
     self._docids = self._place(trie) if constrained else None
     self._stepper = self._create_stepper(params)
     self._vocabulary = text.vocabulary(spec.model.input_vocabulary)
-    self._ties = searcher.tie_order(table.num_documents, seed=spec.tie_seed)
+    self._documents = Documents(table, trie, tie_seed=spec.tie_seed)
 
   @classmethod
   def load(
@@ -131,28 +145,42 @@ class Retriever:
       constrained=constrained,
     )
 
+  @overload
+  def search(
+    self, queries: str, *, k: int = 10, num_beams: int | None = None
+  ) -> list[Hit]: ...
+
+  @overload
   def search(
     self, queries: Sequence[str], *, k: int = 10, num_beams: int | None = None
-  ) -> list[list[Hit]]:
-    """Ranks documents for each query.
+  ) -> list[list[Hit]]: ...
+
+  def search(
+    self,
+    queries: str | Sequence[str],
+    *,
+    k: int = 10,
+    num_beams: int | None = None,
+  ) -> list[Hit] | list[list[Hit]]:
+    """Ranks documents for a query, or for each of several.
 
     Args:
-      queries: Texts.
+      queries: Texts, or one.
       k: Documents wanted a query; fewer come back where fewer exist.
       num_beams: Docids kept a step; None for `k`.
 
     Returns:
       For each query its hits, best first, with strictly decreasing scores:
       the log-probability of the document's docid, in nats. Documents that
-      share a docid follow one another in a seeded order.
+      share a docid follow one another in a seeded order. For a single string
+      its hits alone.
 
     Raises:
-      UserError: If `queries` is a single string, or a number is below 1.
+      UserError: If a number is below 1.
     """
     if isinstance(queries, str):
-      raise UserError("search takes a list of queries; put this one in a list.")
-    tokens = self._vocabulary.encode(queries, max_length=self.spec.input_length)
-    return self.search_tokens(tokens, k=k, num_beams=num_beams)
+      return self.search([queries], k=k, num_beams=num_beams)[0]
+    return self.search_tokens(self._ids(queries), k=k, num_beams=num_beams)
 
   def search_tokens(
     self,
@@ -207,10 +235,80 @@ class Retriever:
       Of each batch the places of its queries in `queries`, and their beams on
       the host; rows of beams after the last query are padding.
     """
-    tokens = self._vocabulary.encode(queries, max_length=self.spec.input_length)
-    yield from self._batches(tokens, num_beams)
+    yield from self._batches(self._ids(queries), num_beams)
 
-  def with_search(self, search: "OtherSearch") -> "Retriever":
+  def explain(
+    self,
+    query: str,
+    *,
+    num_beams: int = 10,
+    dropped: int = 5,
+    documents: int = 10,
+  ) -> Explanation:
+    """Searches step by step, and tells what was kept and what was dropped.
+
+    It finds what `search` finds with as many beams, but more slowly, since
+    every step passes by the host: it is for looking at.
+
+    Args:
+      query: A text.
+      num_beams: Docids kept a step.
+      dropped: Prefixes named of each length that were not kept, at most.
+      documents: Documents named of each prefix, at most.
+
+    Returns:
+      The tree of beams, and the hits.
+
+    Raises:
+      UserError: If the query is no text, or a number is too low.
+      ConfigError: If several devices share the model, or docids are not
+        searched along the trie.
+    """
+    if not self._is_plain:
+      raise ConfigError(
+        "Only a search of one device along the trie can be explained; load the"
+        " model without a shape, and search with constraint."
+      )
+    question = Question(
+      query=query, num_beams=num_beams, dropped=dropped, documents=documents
+    )
+    return explaining.explain(
+      question,
+      self._vocabulary.pad(self._ids([query]), self.spec.input_length),
+      stepper=self._stepper,
+      documents=self._documents,
+      spec=self.spec,
+    )
+
+  def docid(self, docno: str) -> str:
+    """Returns the docid of a document as people read it.
+
+    Its symbols with dots between, "3.17.4"; of a docid that is text, the text.
+
+    Raises:
+      UserError: If there is no such document.
+    """
+    return self._documents.docid(docno)
+
+  def warm_up(
+    self, num_beams: int | Sequence[int], *, explain: bool = True
+  ) -> None:
+    """Compiles whatever searches of texts need, so that none compiles later.
+
+    Args:
+      num_beams: Of the searches to come: one number or several.
+      explain: Whether `explain` is asked for with as many beams, too.
+    """
+    each = [num_beams] if isinstance(num_beams, int) else num_beams
+    shapes = itertools.product(BATCH_SIZES, lengths(self.spec.input_length))
+    for beams, (size, length) in itertools.product(each, shapes):
+      row = [self._vocabulary.end_id] * length
+      self.search_tokens([row] * size, k=1, num_beams=beams)
+    self.docid(self.table.docnos[0])
+    for beams in each if explain and self._is_plain else ():
+      self.explain("", num_beams=beams, documents=0)
+
+  def with_search(self, search: OtherSearch) -> "Retriever":
     """Returns this retriever with another search, its weights shared.
 
     Raises:
@@ -226,6 +324,10 @@ class Retriever:
   def with_params(self, params: Any) -> "Retriever":
     """Returns this retriever over other parameters, compiled programs kept."""
     return self._like(_stepper=self._create_stepper(params))
+
+  @property
+  def _is_plain(self) -> bool:
+    return self._mesh is None and self._other is None
 
   def _like(self, **changed: Any) -> "Retriever":
     other = object.__new__(type(self))
@@ -251,43 +353,26 @@ class Retriever:
     self, tokens: Sequence[Sequence[int]], num_beams: int
   ) -> Iterator[tuple[Sequence[int], Beams]]:
     """Searches in batches of similar length; yields query numbers, beams."""
-    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-    for start in range(0, len(order), BATCH_SIZES[-1]):
-      numbers = order[start : start + BATCH_SIZES[-1]]
-      rows = [tokens[i] for i in numbers]
-      rows += [rows[0]] * (_round_up(len(rows), BATCH_SIZES) - len(rows))
-      longest = max(map(len, rows))
-      most = max(longest, self.spec.input_length)
-      length = min(_round_up(longest, LENGTHS), most)
-      inputs = self._vocabulary.pad(rows, length)  # [B, L]
-      beams = self._search(
-        self._stepper,
-        self._docids,
-        inputs=inputs,
-        num_beams=num_beams,
-        scoring=self.spec.scoring,
-      )
-      yield numbers, jax.device_get(beams)
+    for batch in batches(tokens, longest=self.spec.input_length):
+      inputs = self._vocabulary.pad(batch.rows, batch.length)
+      yield batch.numbers, jax.device_get(self._search(inputs, num_beams))
 
-  @property
-  def _search(self) -> Callable[..., Beams]:
-    if self._other is not None:
-      return self._search_otherwise
-    if self._mesh is None:
-      return _search
-    return functools.partial(on_mesh.search, mesh=self._mesh)
+  def _ids(self, queries: Sequence[str]) -> list[list[int]]:
+    return self._vocabulary.encode(queries, max_length=self.spec.input_length)
 
-  def _search_otherwise(
-    self,
-    stepper: T5Stepper,
-    docids: Any,
-    *,
-    inputs: np.ndarray,
-    num_beams: int,
-    scoring: Scoring,
-  ) -> Beams:
-    del docids, scoring  # it knows the docids, and scores raw
-    return self._other(stepper, inputs, num_beams=num_beams)
+  def _search(self, inputs: Int[np.ndarray, "B L"], num_beams: int) -> Beams:
+    if self._other is not None:  # it knows the docids, and scores raw
+      return self._other(self._stepper, inputs, num_beams=num_beams)
+    search = _search
+    if self._mesh is not None:
+      search = functools.partial(on_mesh.search, mesh=self._mesh)
+    return search(
+      self._stepper,
+      self._docids,
+      inputs=inputs,
+      num_beams=num_beams,
+      scoring=self.spec.scoring,
+    )
 
   def hits(self, beams: Beams, place: int, *, k: int) -> list[Hit]:
     """Expands the beams of one query to at most k documents.
@@ -297,22 +382,7 @@ class Retriever:
       place: Of the query in its batch.
       k: Documents wanted.
     """
-    documents: list[int] = []
-    document_scores: list[float] = []
-    valid = beams.valid[place]
-    rows, scores = beams.rows[place][valid], beams.scores[place][valid]
-    for row, score in zip(rows, scores, strict=True):
-      shared = self.trie.documents(row)
-      shared = shared[np.argsort(self._ties[shared])]
-      documents.extend(shared.tolist())
-      document_scores.extend([score] * len(shared))
-      if len(documents) >= k:
-        break
-    return searcher.hits(
-      np.asarray(documents[:k], np.int64),
-      np.asarray(document_scores[:k], np.float32),
-      self.table.docnos,
-    )
+    return self._documents.hits(beams, place, k=k)
 
 
 @functools.partial(jax.jit, static_argnames=("num_beams", "scoring"))
@@ -327,8 +397,3 @@ def _search(
   search = atomic.search if isinstance(docids, AtomicIndex) else beam_search
   encoded = stepper.encode(inputs)
   return search(stepper, encoded, docids, num_beams=num_beams, scoring=scoring)
-
-
-def _round_up(size: int, sizes: Sequence[int]) -> int:
-  """Returns the least of the sizes that holds `size`, or `size` itself."""
-  return next((s for s in sizes if s >= size), size)

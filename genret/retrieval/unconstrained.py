@@ -5,6 +5,7 @@ have fewer documents than beams, or none: what the constraint is worth.
 """
 
 import functools
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -17,6 +18,16 @@ from genret.decoding.unconstrained import Sequences, search
 from genret.models.stepper import T5Stepper
 
 _BLOCK = 1 << 20  # rows looked at a time
+
+
+class OtherSearch(Protocol):
+  """A search that scores raw and walks along no trie on the device."""
+
+  def __call__(
+    self, stepper: T5Stepper, inputs: np.ndarray, *, num_beams: int
+  ) -> Beams:
+    """Searches a batch of ids [B, L]."""
+    ...
 
 
 class FreeSearch:

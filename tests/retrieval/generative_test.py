@@ -75,6 +75,13 @@ def test_all_documents_come_best_first(found, docid_table):
     assert scores[0] < 0
 
 
+def test_one_string_has_its_own_list(retriever, found):
+  assert (
+    retriever.search(QUERIES[1], k=BEAMS, num_beams=BEAMS)
+    == (search(retriever, QUERIES[1:2])[0])
+  )
+
+
 def test_ids_are_searched_as_their_text_is(found, retriever):
   tokens = Tokenizer().encode(QUERIES, max_length=retriever.spec.input_length)
   hits = retriever.search_tokens(tokens, k=BEAMS, num_beams=BEAMS)
@@ -209,7 +216,6 @@ def test_a_query_longer_than_the_model_reads_is_cut(retriever):
 @pytest.mark.parametrize(
   ("queries", "numbers", "message"),
   [
-    ("a river", {}, "a list of queries"),
     (["a river"], {"k": 0}, "k is .* from 1 on, got 0"),
     (["a river"], {"k": -3}, "got -3"),
     (["a river"], {"num_beams": 0}, "num_beams is 0; expected 1 or more"),
