@@ -147,6 +147,8 @@ def open_page(browser):
     )
     wanted = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
+    browser.get("about:blank")
+    browser.get_log("browser")  # of the page before
     browser.get(address)
     return browser
 

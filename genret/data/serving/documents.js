@@ -39,17 +39,15 @@ function entry({ docno, title, text, truncated }, facts) {
   );
 }
 
-/** Hits as a list, best first; `openDocid(docno)` makes docids buttons. */
-export function hitList(hits, openDocid) {
+/** Hits as a list, best first; a click on a docid calls `find(hit)`. */
+export function hitList(hits, find) {
   if (!hits.length) {
     return make("p", { class: "soft" }, "No document was found.");
   }
-  const docid = (hit) => openDocid
-    ? make("button", {
-      type: "button", class: "plain", title: "Show it in the tree",
-      click: () => openDocid(hit.docno),
-    }, hit.docid)
-    : make("span", {}, hit.docid);
+  const docid = (hit) => make("button", {
+    type: "button", class: "plain", title: "Find it in the tree",
+    click: () => find(hit),
+  }, hit.docid);
   return make("ol", { class: "hits" }, ...hits.map((hit) => entry(hit, [
     fact("score", decimal(hit.score)),
     hit.docid ? fact("docid", docid(hit)) : null,

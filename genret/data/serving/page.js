@@ -65,7 +65,7 @@ function search(q, beams) {
     body: { ...request, k: Math.min(HITS, health.max_k), system }, signal,
   });
   const found = [
-    pane("model", list("genret"), (answer) => hits("model", answer, openDocid)),
+    pane("model", list("genret"), (answer) => hits("model", answer)),
     health.bm25 ? pane("bm25", list("bm25"), (answer) => hits("bm25", answer))
       : null,
   ];
@@ -107,14 +107,14 @@ function again() {
   else start();
 }
 
-function hits(id, answer, openDocid) {
+function hits(id, answer) {
   const found = answer.results[0].hits;
   if (id === "model") {
     const took = Math.max(1, Math.round(answer.milliseconds));
     say(`${count(found.length, "document")} in ${took} ms. `, make(
       "a", { href: "#beam-tree" }, "How the model came there"));
   }
-  return hitList(found, openDocid);
+  return hitList(found, find);
 }
 
 /** Says of the hits of each list where the other has them. */
@@ -142,9 +142,14 @@ function openNode(id) {
   go({ ...address(), node: id });
 }
 
-function openDocid(docno) {
-  const node = tree?.docidOf(docno);
-  if (!node) return;
+/** Shows where in the tree a hit is, or was lost. */
+function find(hit) {
+  const node = tree?.nearest(hit);
+  if (!node) {
+    say(`The tree has no prefix of docid ${hit.docid}.`);
+    scrollTo({ top: 0 });
+    return;
+  }
   openNode(node.id);
   node.element.scrollIntoView({ block: "center", inline: "center" });
   node.element.focus();
@@ -160,7 +165,8 @@ function showNode(id) {
   const facts = [
     ["probability", percent(node.probability)],
     ["score", `${decimal(node.score)} nats`],
-    node.up ? ["of its parent", percent(Math.exp(node.score - node.up.score))]
+    node.up
+      ? ["given its parent", percent(Math.exp(node.score - node.up.score))]
       : null,
     ["documents below", node.documents.toLocaleString("en")],
   ].filter(Boolean);

@@ -6,9 +6,12 @@ import { count, draw, percent, shorten } from "./make.js";
 const ROW = 29; // from one prefix to the next below it
 const TOP = 52; // for the heads of steps
 const TALL = 24; // a prefix
-const GAP = 48; // between two steps
-const START = 60; // the empty prefix at the left
-const TITLE = 40; // characters of a document's title
+const GAP = 64; // between two steps
+const NARROW = 36; // the same in a small window, or of more than MANY
+const MANY = 8; // steps
+const SMALL = 800; // a window
+const START = 24; // the empty prefix at the left
+const TITLE = 32; // characters of a document's title
 const LABEL = 16; // characters of a symbol
 const WIDEST = 16; // an edge
 const FONT = "13px";
@@ -74,14 +77,20 @@ function state(node) {
   ].filter(Boolean);
 }
 
+/** Docno -> its rank, and its title where no other hit has that. */
+function titles(hits) {
+  const all = hits.map((hit) => hit.title);
+  const name = ({ title, docno }) =>
+    title && all.indexOf(title) === all.lastIndexOf(title) ? title : docno;
+  return new Map(hits.map((hit, i) => [hit.docno, `${i + 1}. ${name(hit)}`]));
+}
+
 /** The drawn tree of an explanation. */
 export class BeamTree {
   /** `open(id)` is called when a prefix is chosen, with null for none. */
   constructor(explanation, open) {
     this.open = open;
-    this.titles = new Map(explanation.hits.map((hit, i) => [
-      hit.docno, `${i + 1}. ${hit.title || hit.docno}`,
-    ]));
+    this.titles = titles(explanation.hits);
     const { nodes, rows, columns } = layOut(explanation.levels);
     this.nodes = nodes;
     this.byId = new Map(nodes.map((node) => [node.id, node]));
@@ -109,6 +118,7 @@ export class BeamTree {
     };
     this.left = [];
     this.wide = Array(columns).fill(0);
+    const gap = columns > MANY || innerWidth < SMALL ? NARROW : GAP;
     let ends = 0;
     for (const node of this.nodes) {
       node.text = shorten(node.label || "–", LABEL);
@@ -117,16 +127,16 @@ export class BeamTree {
       const across = wide(node.text, true) + wide(node.share, false) + 30;
       this.wide[node.column] = Math.max(this.wide[node.column], across);
     }
-    let x = START + GAP;
+    let x = START + gap;
     for (const across of this.wide) {
       this.left.push(x);
-      x += across + GAP;
+      x += across + gap;
     }
     for (const node of this.nodes) {
       const from = this.left[node.column] + this.wide[node.column] + 12;
       ends = Math.max(ends, from + wide(node.ending, false));
     }
-    this.right = Math.ceil(Math.max(x - GAP, ends) + 4);
+    this.right = Math.ceil(Math.max(x - gap, ends) + 4);
   }
 
   /** What stands behind a whole docid: its documents. */
@@ -148,7 +158,7 @@ export class BeamTree {
       heads.append(
         draw("text", { x: this.left[i], y: 16 }, `step ${level.depth}`),
         draw("text", { x: this.left[i], y: 34, class: "soft" },
-          `${kept} of ${level.candidates.toLocaleString("en")}`),
+          `kept ${kept} of ${level.candidates.toLocaleString("en")}`),
       );
     });
     return heads;
@@ -239,10 +249,17 @@ export class BeamTree {
     return node;
   }
 
-  /** Returns the whole docid of a document, or undefined. */
-  docidOf(docno) {
-    return this.nodes.find(
+  /**
+   * Returns the docid of a document, or where the search lost it: the longest
+   * prefix that is shown. Undefined for none, and where docids are text.
+   */
+  nearest({ docno, docid }) {
+    const whole = this.nodes.find(
       (node) => node.complete && node.kept && node.docnos.includes(docno));
+    if (whole) return whole;
+    const path = docid.split(".");
+    while (path.length && !this.byId.has(path.join("."))) path.pop();
+    return this.byId.get(path.join("."));
   }
 
   walk(event) {
