@@ -7,6 +7,7 @@ from jaxtyping import Int
 
 from genret.core.docid_table import DocidTable
 from genret.core.docnos import Docnos
+from genret.core.errors import UserError
 from genret.core.runs import Hit
 from genret.decoding.beam_search import Beams
 from genret.decoding.trie import Trie
@@ -91,7 +92,10 @@ class Documents:
     Raises:
       UserError: there is no such document.
     """
-    [number] = self._docnos.rows([docno])
+    try:
+      [number] = self._docnos.rows([docno])
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+      raise UserError(f"No document has the docno {docno!r}.") from error
     return docid_text.of_docid(self.table, self.table.codes[number])
 
   def _first(self, state: int) -> int:

@@ -176,7 +176,7 @@ class Retriever:
       its hits alone.
 
     Raises:
-      UserError: If a number is below 1.
+      UserError: If a query is no text, or a number is below 1.
     """
     if isinstance(queries, str):
       return self.search([queries], k=k, num_beams=num_beams)[0]
@@ -358,6 +358,7 @@ class Retriever:
       yield batch.numbers, jax.device_get(self._search(inputs, num_beams))
 
   def _ids(self, queries: Sequence[str]) -> list[list[int]]:
+    searcher.check_texts(queries)
     return self._vocabulary.encode(queries, max_length=self.spec.input_length)
 
   def _search(self, inputs: Int[np.ndarray, "B L"], num_beams: int) -> Beams:

@@ -69,3 +69,16 @@ def check_k(k: int) -> None:
   """Raise a UserError unless at least one hit is asked for."""
   if k < 1:
     raise UserError(f"k is the number of hits a query, from 1 on, got {k}")
+
+
+def check_texts(queries: Sequence[str]) -> None:
+  r"""Raise a UserError unless all queries are texts.
+
+  Half of a surrogate pair, such as "\ud800", is a string but no text.
+  """
+  for number, query in enumerate(queries):
+    if not isinstance(query, str):
+      kind = type(query).__name__
+      raise UserError(f"Query {number} is no string; {kind} came.")
+    if not query.isascii() and any("\ud800" <= c <= "\udfff" for c in query):
+      raise UserError(f"Query {number} holds half of a surrogate pair.")

@@ -3,13 +3,18 @@
 import collections
 import concurrent.futures
 import copy
+import functools
 import json
 import math
+import pathlib
+import re
 
 import jax
 import numpy as np
 import pytest
 
+from genret.core import artifacts, collection
+from genret.core.collection import Document
 from genret.core.docid_table import DocidTable
 from genret.core.errors import ConfigError, UserError
 from genret.docids import lexical
@@ -18,6 +23,7 @@ from genret.models.sizes import PawaConfig
 from genret.retrieval.unconstrained import FreeSearch
 from genret.retrieval.untrained import untrained
 
+ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("compile_once")
 QUERIES = ["Who built it?", "tall tower", "a river", "rivers and their bridges"]
 NAMES = [
@@ -57,20 +63,32 @@ def text_table():
 
 
 @pytest.fixture(scope="module")
-def retrievers(docid_table):
-  """One for each kind of docid, and how it scores."""
-  return {
-    "lengths": untrained(docid_table, seed=1),
-    "lengths, renormalised": untrained(
-      docid_table, scoring="renormalised", seed=1
-    ),
-    "atomic": untrained(atomic_table()),
-    "atomic, renormalised": untrained(atomic_table(), scoring="renormalised"),
-    "text": untrained(text_table()),
-    "text, renormalised": untrained(text_table(), scoring="renormalised"),
-    "prefix-aware": untrained(leveled_table(), pawa=PawaConfig(num_layers=1)),
-    "the only one": untrained(table_of([[2, 3]] * 2)),
-  }
+def retriever_of(docid_table):
+  """One for each kind of docid, and how it scores; made when first used."""
+
+  @functools.cache
+  def make(kind):
+    name, *scoring = kind.split(", ")
+    settings = {"scoring": scoring[0] if scoring else "raw", "seed": 1}
+    match name:
+      case "lengths":
+        return untrained(docid_table, **settings)
+      case "atomic":
+        return untrained(atomic_table(), **settings)
+      case "text":
+        return untrained(text_table(), **settings)
+      case "prefix-aware":
+        pawa = PawaConfig(num_layers=1)
+        return untrained(leveled_table(), pawa=pawa, **settings)
+      case "the only one":
+        return untrained(table_of([[2, 3]] * 2), **settings)
+
+  return make
+
+
+@pytest.fixture(scope="module")
+def retriever(retriever_of):
+  return retriever_of("lengths")
 
 
 KINDS = [
@@ -91,8 +109,8 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_finds_what_a_search_finds(retrievers, kind):
-  retriever = retrievers[kind]
+def test_it_finds_what_a_search_finds(retriever_of, kind):
+  retriever = retriever_of(kind)
   for query, hits in zip(
     QUERIES, retriever.search(QUERIES, k=BEAMS), strict=True
   ):
@@ -106,9 +124,9 @@ def test_it_finds_what_a_search_finds(retrievers, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_tree_is_whole(retrievers, kind):
+def test_the_tree_is_whole(retriever_of, kind):
   """All that was weighed is named here: it adds up."""
-  retriever = retrievers[kind]
+  retriever = retriever_of(kind)
   explanation = retriever.explain(
     QUERIES[0], num_beams=BEAMS, dropped=9_000, documents=9_000
   )
@@ -146,9 +164,9 @@ def test_the_tree_is_whole(retrievers, kind):
 
 @pytest.mark.parametrize("dropped", [0, 1, 4])
 @pytest.mark.parametrize("kind", ["lengths", "atomic"])
-def test_some_of_the_dropped_are_named(retrievers, kind, dropped):
+def test_some_of_the_dropped_are_named(retriever_of, kind, dropped):
   full, part = (
-    retrievers[kind].explain(QUERIES[0], num_beams=BEAMS, dropped=most)
+    retriever_of(kind).explain(QUERIES[0], num_beams=BEAMS, dropped=most)
     for most in (9_000, dropped)
   )
   for all_of_them, some in zip(full.levels, part.levels, strict=True):
@@ -157,8 +175,8 @@ def test_some_of_the_dropped_are_named(retrievers, kind, dropped):
   assert part.hits == full.hits
 
 
-def test_a_docid_that_ended_is_kept_or_dropped_beside_the_others(retrievers):
-  explain = retrievers["lengths"].explain
+def test_a_docid_that_ended_is_kept_or_dropped_beside_the_others(retriever):
+  explain = retriever.explain
   ended = [
     (levels[depth - 1], level)
     for query in QUERIES
@@ -178,16 +196,16 @@ def test_a_docid_that_ended_is_kept_or_dropped_beside_the_others(retrievers):
         assert node.docnos == parent.docnos
 
 
-def test_symbols_of_text_are_shown_as_pieces(retrievers):
+def test_symbols_of_text_are_shown_as_pieces(retriever_of):
   levels = (
-    retrievers["text"].explain("a river", num_beams=BEAMS, dropped=99).levels
+    retriever_of("text").explain("a river", num_beams=BEAMS, dropped=99).levels
   )
   assert "▁the" in {node.label for node in levels[0].nodes}
   assert {node.label for node in levels[-1].nodes} <= {"<end>", ""}
 
 
-def test_it_is_json(retrievers, docid_table):
-  explanation = retrievers["lengths"].explain("a river", num_beams=BEAMS)
+def test_it_is_json(retriever, docid_table):
+  explanation = retriever.explain("a river", num_beams=BEAMS)
   fields = json.loads(json.dumps(explanation.as_json(), allow_nan=False))
   assert fields.keys() == {
     "query",
@@ -226,14 +244,13 @@ def test_it_is_json(retrievers, docid_table):
   ],
 )
 def test_what_cannot_be_explained_is_refused(
-  retrievers, query, numbers, message
+  retriever, query, numbers, message
 ):
   with pytest.raises(UserError, match=message):
-    retrievers["lengths"].explain(query, **numbers)
+    retriever.explain(query, **numbers)
 
 
-def test_other_searches_are_not_explained(retrievers):
-  retriever = retrievers["lengths"]
+def test_other_searches_are_not_explained(retriever):
   shared = copy.copy(retriever)
   shared._mesh = "as if on several devices"
   free = retriever.with_search(FreeSearch(retriever.trie))
@@ -242,8 +259,7 @@ def test_other_searches_are_not_explained(retrievers):
       other.explain("a river")
 
 
-def test_threads_get_the_same_answers(retrievers):
-  retriever = retrievers["lengths"]
+def test_threads_get_the_same_answers(retriever):
 
   def ask(query):
     hits = retriever.search([query] * 4, k=BEAMS)
@@ -269,3 +285,28 @@ def test_nothing_compiles_after_a_warm_up(docid_table, caplog):
     assert not caplog.records
     jax.jit(lambda number: number + 2)(1.0)  # one that does compile
   assert any("ompiling" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.slow
+def test_the_page_about_python_runs(model, tmp_path, monkeypatch):
+  made = tmp_path / "genret-quickstart"
+  (made / "models").mkdir(parents=True)
+  (made / "models" / "semantic").symlink_to(model)
+  recipe = artifacts.Recipe(
+    stage=collection.STAGE,
+    arguments={},
+    format_version=collection.FORMAT_VERSION,
+  )
+  with artifacts.building(made / "collection", recipe) as draft:
+    documents = (
+      Document(docno=f"d{i}", title="a title", text="a text") for i in range(12)
+    )
+    collection.write(draft, documents=documents, queries=[], qrels={})
+  monkeypatch.chdir(tmp_path)
+  page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+  blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+  assert len(blocks) >= 5
+  names = {}
+  for block in blocks:
+    exec(block, names)
+  assert len(names["explanation"].hits) == 3

@@ -60,8 +60,9 @@ def test_documents_of_one_docid_are_in_one_order_everywhere(documents):
 def test_docids_are_looked_up_by_docno(documents):
   assert documents.docid("d0") == "2"
   assert documents.docid("d11") == "3.2"
-  with pytest.raises(UserError, match="No document has the docno 'd12'"):
-    documents.docid("d12")
+  for unknown in ("d12", "", "\ud800"):
+    with pytest.raises(UserError, match="No document has the docno"):
+      documents.docid(unknown)
 
 
 def test_the_only_docid_is_the_root():

@@ -216,6 +216,8 @@ def test_a_query_longer_than_the_model_reads_is_cut(retriever):
 @pytest.mark.parametrize(
   ("queries", "numbers", "message"),
   [
+    (["a river", "\ud83d"], {}, "Query 1 holds half of a surrogate pair"),
+    (["a river", 3], {}, "Query 1 is no string; int came"),
     (["a river"], {"k": 0}, "k is .* from 1 on, got 0"),
     (["a river"], {"k": -3}, "got -3"),
     (["a river"], {"num_beams": 0}, "num_beams is 0; expected 1 or more"),

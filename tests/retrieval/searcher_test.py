@@ -4,7 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret.core.errors import UserError
-from genret.retrieval.searcher import best_rows, check_k, hits, tie_order
+from genret.retrieval.searcher import (
+  best_rows,
+  check_k,
+  check_texts,
+  hits,
+  tie_order,
+)
 
 
 @given(
@@ -40,3 +46,12 @@ def test_hits_decrease_strictly_and_keep_their_order():
 def test_k_counts_from_one(k):
   with pytest.raises(UserError, match="from 1 on"):
     check_k(k)
+
+
+def test_texts_are_whole():
+  check_texts(["", "a\0b", "\U0001f600", "\ud7ff\ue000"])
+  for half in ("\ud800", "a \udfff b"):
+    with pytest.raises(UserError, match="Query 1 holds half"):
+      check_texts(["é", half])
+  with pytest.raises(UserError, match="Query 0 is no string; bytes came"):
+    check_texts([b"a river"])
