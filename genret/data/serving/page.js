@@ -31,7 +31,7 @@ function go({ q, beams, node }) {
   if (node) next.set("node", node);
   const search = `?${next}`;
   if (search !== location.search) {
-    history.pushState(null, "", next.size ? search : location.pathname);
+    history.pushState(null, "", String(next) ? search : location.pathname);
   }
   show();
 }
@@ -54,6 +54,9 @@ function search(q, beams) {
   running.abort();
   running = new AbortController();
   tree = null;
+  for (const one of document.querySelectorAll("[aria-busy]")) {
+    one.removeAttribute("aria-busy");
+  }
   element("legend").hidden = true;
   element("answers").hidden = !q;
   element("empty").hidden = Boolean(q);
@@ -64,36 +67,46 @@ function search(q, beams) {
   const list = (system) => ask("search", {
     body: { ...request, k: Math.min(HITS, health.max_k), system }, signal,
   });
-  const found = [
-    pane("model", list("genret"), (answer) => hits("model", answer)),
-    health.bm25 ? pane("bm25", list("bm25"), (answer) => hits("bm25", answer))
-      : null,
-  ];
+  const pane = (id, answer, render) => fill(id, { answer, render, signal });
+  const model = pane("model", list("genret"), (answer) => {
+    const found = answer.results[0].hits;
+    const took = Math.max(1, Math.round(answer.milliseconds));
+    say(`${count(found.length, "document")} in ${took} ms. `,
+      make("a", { href: "#beam-tree" }, "How the model came there"));
+    return hitList(found, find);
+  });
   pane("beam-tree", ask("explain", { body: request, signal }), drawTree);
-  if (health.bm25) compare(found);
+  if (!health.bm25) return;
+  const bm25 = pane("bm25", list("bm25"),
+    (answer) => hitList(answer.results[0].hits, find));
+  compare(model, bm25, signal);
 }
 
-/** Shows that an answer is awaited, then the answer or why there is none. */
-async function pane(id, answer, render) {
-  const section = element(id);
-  section.setAttribute("aria-busy", "true");
+/**
+ * Shows that an answer is awaited, then the answer or why there is none; and
+ * nothing once another search has begun.
+ */
+async function fill(id, { answer, render, signal }) {
+  element(id).setAttribute("aria-busy", "true");
   body(id).replaceChildren(make("div", { class: "loading" }, "Searching…"));
+  let given = null;
+  let content;
   try {
-    const given = await answer;
-    body(id).replaceChildren(render(given));
-    return given;
+    given = await answer;
+    content = signal.aborted ? null : render(given);
   } catch (error) {
-    if (error.name === "AbortError") return null;
-    if (!(error instanceof Refusal)) throw error;
-    body(id).replaceChildren(refused(error));
-    if (error.status === 401) element("unlock").hidden = false;
-    return null;
-  } finally {
-    section.removeAttribute("aria-busy");
+    if (signal.aborted) return null;
+    if (!(error instanceof Refusal)) console.error(error); // a fault of ours
+    content = refused(error);
   }
+  if (signal.aborted) return null;
+  body(id).replaceChildren(content);
+  element(id).removeAttribute("aria-busy");
+  return given;
 }
 
 function refused(error) {
+  if (error.status === 401) element("unlock").hidden = false;
   return make(
     "div", { class: "error", role: "alert" },
     make("p", {}, error.message),
@@ -107,22 +120,12 @@ function again() {
   else start();
 }
 
-function hits(id, answer) {
-  const found = answer.results[0].hits;
-  if (id === "model") {
-    const took = Math.max(1, Math.round(answer.milliseconds));
-    say(`${count(found.length, "document")} in ${took} ms. `, make(
-      "a", { href: "#beam-tree" }, "How the model came there"));
-  }
-  return hitList(found, find);
-}
-
 /** Says of the hits of each list where the other has them. */
-async function compare(lists) {
-  const [model, bm25] = await Promise.all(lists);
-  if (!model || !bm25) return;
-  markRanks(body("model"), bm25.results[0].hits, "BM25");
-  markRanks(body("bm25"), model.results[0].hits, "the model");
+async function compare(model, bm25, signal) {
+  const [ours, theirs] = await Promise.all([model, bm25]);
+  if (!ours || !theirs || signal.aborted) return;
+  markRanks(body("model"), theirs.results[0].hits, "BM25");
+  markRanks(body("bm25"), ours.results[0].hits, "the model");
 }
 
 function say(...parts) {
@@ -133,7 +136,9 @@ function drawTree(explanation) {
   tree = new BeamTree(explanation, openNode);
   element("legend").hidden = false;
   queueMicrotask(() => {
-    showNode(address().node)?.element.scrollIntoView({ block: "center" });
+    const node = showNode(address().node);
+    node?.element.scrollIntoView({ block: "center", inline: "center" });
+    uncover(node?.element);
   });
   return make("div", { class: "drawing" }, tree.element);
 }
@@ -155,6 +160,20 @@ function find(hit) {
   node.element.focus();
 }
 
+/** Closes the documents of a prefix; the prefix has the keyboard again. */
+function closeNode() {
+  openNode(null);
+  tree?.current.element.focus();
+}
+
+/** Scrolls so that the documents, a sheet in a small window, cover no focus. */
+function uncover(own) {
+  if (element("node").hidden || !own) return;
+  const [a, b] = [own, element("node")].map((e) => e.getBoundingClientRect());
+  const apart = a.bottom <= b.top || a.top >= b.bottom || a.right <= b.left;
+  if (!apart) scrollBy(0, a.bottom - b.top + 16);
+}
+
 /** Shows the documents below a prefix, which is returned; null for none. */
 function showNode(id) {
   const panel = element("node");
@@ -171,18 +190,24 @@ function showNode(id) {
     ["documents below", node.documents.toLocaleString("en")],
   ].filter(Boolean);
   panel.replaceChildren(
-    make("button", {
-      type: "button", class: "plain close", "aria-label": "Close",
-      click: () => openNode(null),
-    }, "×"),
-    make("h3", {}, node.complete ? "Docid " : "Prefix ",
-      make("code", {}, prefixOf(node))),
+    make(
+      "div", { class: "head" },
+      make("h3", {}, node.complete ? "Docid " : "Prefix ",
+        make("code", {}, prefixOf(node))),
+      make("button", {
+        type: "button", class: "plain", "aria-label": "Close",
+        click: closeNode,
+      }, "×"),
+    ),
     make("dl", {}, ...facts.flatMap(([name, value]) => [
       make("dt", {}, name), make("dd", {}, value),
     ])),
     make("p", { class: "soft" }, fate(node)),
     ...documentsBelow(node).filter(Boolean),
   );
+  element("heard").textContent =
+    `${prefixOf(node)}: ${count(node.documents, "document")}`;
+  uncover(node.element);
   return node;
 }
 
@@ -201,7 +226,6 @@ async function start() {
     health = await ask("health");
   } catch (error) {
     say(refused(error));
-    if (error.status === 401) element("unlock").hidden = false;
     return;
   }
   say();
@@ -218,9 +242,11 @@ async function start() {
 
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const [q, beams] = [element("query").value, Number(element("beams").value)];
+  const q = element("query").value;
+  if (!health || !q.trim()) return;
+  const beams = Number(element("beams").value) || health.default_num_beams;
   shown = null;
-  if (q.trim()) go({ q, beams, node: null });
+  go({ q, beams, node: null });
 });
 element("unlock").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -230,8 +256,11 @@ element("unlock").addEventListener("submit", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && element("node").contains(event.target)) {
-    openNode(null);
+    closeNode();
   }
 });
-addEventListener("popstate", show);
+element("beam-tree").addEventListener("focusin", (event) => {
+  if (event.target.closest("svg")) uncover(event.target);
+});
+addEventListener("popstate", () => health && show());
 start();

@@ -33,18 +33,24 @@ export async function ask(path, { body, signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Refusal(0, "The service does not answer. Is it running?");
   }
-  if (response.ok) return response.json();
-  throw new Refusal(response.status, await reason(response));
+  const found = await read(response);
+  if (response.ok && found) return found;
+  throw new Refusal(response.status, reason(response, found));
 }
 
-async function reason(response) {
-  const text = await response.text();
-  let line = `The service answered ${response.status}.`;
+/** Returns what was sent; null if something else than the service sent it. */
+async function read(response) {
   try {
-    line = JSON.parse(text).error || line;
-  } catch {
-    // Something between the page and the service answered.
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    return null;
   }
+}
+
+function reason(response, found) {
+  const line = found?.error
+    ?? `What answered, with ${response.status}, was not the service.`;
   const wait = response.headers.get("Retry-After");
   return response.status === 429 && wait
     ? `${line} Try again in ${wait} s.` : line;
