@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
   "train": "train a model to write docids",
   "dual_encoder": "train a model that compares vectors, as a baseline",
   "retrieve": "search queries with a model",
+  "serve": "answer queries over HTTP and on a page",
   "baselines": "search queries with BM25 and a bag of subwords",
   "evaluate": "measure run files, beside each other",
   "costs": "say what a model takes: FLOPs, latency, bytes",

@@ -2,7 +2,7 @@ import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
-from genret.cli import gin_setup, main
+from genret.cli import gin_setup, main, serve
 from genret.cli.quickstart import COMMAND
 from genret.stages import quickstart
 
@@ -38,9 +38,13 @@ def test_report_ends_with_how_to_open_it():
     models={"atomic": work / "models" / "atomic"},
     seconds=60.0,
   )
-  assert shlex.split(COMMAND.report(done, {}).splitlines()[-1]) == [
-    "genret",
-    "serve",
+  program, command, *flags = shlex.split(
+    COMMAND.report(done, {}).splitlines()[-1]
+  )
+  assert (program, command) == ("genret", serve.COMMAND.name)
+  assert flags == [
     "--model_dir=a work folder/models/atomic",
     "--collection=a work folder/collection",
   ]
+  known = {f"--{flag.name}" for flag in serve.COMMAND.flags}
+  assert {flag.partition("=")[0] for flag in flags} <= known
