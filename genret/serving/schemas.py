@@ -108,6 +108,7 @@ def check(body: Any, schema: Schema) -> dict[str, Any]:
   Raises:
     Fault: 422, with one line that says what was expected and what came.
   """
+  body = _whole(body)
   _check(body, schema, "the body")
   properties = schema["properties"]
   alternatives = [rule["required"][0] for rule in schema.get("oneOf", ())]
@@ -123,6 +124,18 @@ def check(body: Any, schema: Schema) -> dict[str, Any]:
     if "default" in rule
   }
   return defaults | body
+
+
+def _whole(body: Any) -> Any:
+  """Returns a body in which 3.0 is the integer that JSON Schema says it is."""
+  if not isinstance(body, dict):
+    return body
+  return {
+    name: int(value)
+    if isinstance(value, float) and value.is_integer()
+    else value
+    for name, value in body.items()
+  }
 
 
 def _check(value: Any, schema: Schema, name: str) -> None:

@@ -157,12 +157,14 @@ def bound(host: str, port: int) -> socket.socket:
       there already.
   """
   try:
-    family, kind, _, _, address = socket.getaddrinfo(
+    family, kind, protocol, _, address = socket.getaddrinfo(
       host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
   except OSError as error:
     raise UserError(f"host is {host!r}: {error.strerror}.") from error
-  listener = socket.socket(family, kind)
+  # asyncio sends at once (TCP_NODELAY) only where the protocol is named; else
+  # each answer waits for the client's delayed acknowledgement, 40 ms.
+  listener = socket.socket(family, kind, protocol)
   listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
   try:
     listener.bind(address)
@@ -211,6 +213,7 @@ def _serve(application: Any, listener: socket.socket, limits: Limits) -> None:
       loop="asyncio",
       lifespan="off",
       log_config=None,
+      log_level="error",  # what is no HTTP is told to the client, and not here
       access_log=False,
       server_header=False,
       timeout_keep_alive=60,

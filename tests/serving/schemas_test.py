@@ -27,6 +27,11 @@ def test_what_is_left_away_has_defaults():
   }
 
 
+def test_a_whole_number_is_an_integer_however_it_is_written():
+  found = schemas.check({"query": "who", "k": 3.0}, SEARCH)
+  assert found["k"] == 3 and isinstance(found["k"], int)
+
+
 @pytest.mark.parametrize(
   ("body", "message"),
   [
@@ -48,6 +53,8 @@ def test_what_is_left_away_has_defaults():
     ({"query": "a", "k": 51}, "k is 51; expected 1 to 50"),
     ({"query": "a", "k": 10**99}, "k is an integer of many digits"),
     ({"query": "a", "k": 1.5}, "k is 1.5; expected an integer"),
+    ({"query": "a", "k": 1e300}, "k is an integer of many digits"),
+    ({"query": 3.0}, "query is 3; expected a string"),
     ({"query": "a", "k": True}, "k is true; expected an integer"),
     ({"query": "a", "k": None}, "k is null; expected an integer"),
     ({"query": "a", "num_beams": 7}, "num_beams is 7; expected one of: 1, 10"),

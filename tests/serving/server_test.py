@@ -1,7 +1,9 @@
+import asyncio
 import collections
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,6 +67,28 @@ def test_a_port_is_taken_before_anything_listens():
     first.listen()
     with pytest.raises(UserError, match=f"port {port}.*--port=0"):
       server.bound(host, port)
+
+
+def test_answers_are_sent_at_once():
+  async def accepted():
+    options = []
+
+    def connected(reader, writer):
+      taken = writer.get_extra_info("socket")
+      options.append(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+      writer.close()
+
+    with server.bound("127.0.0.1", 0) as listener:
+      listening = await asyncio.start_server(connected, sock=listener)
+      port = listener.getsockname()[1]
+      reader, writer = await asyncio.open_connection("127.0.0.1", port)
+      await reader.read()
+      writer.close()
+      listening.close()
+    return options
+
+  [at_once] = asyncio.run(accepted())
+  assert at_once
 
 
 def test_only_what_others_reach_is_warned_of(index):
@@ -235,6 +259,23 @@ def test_nothing_compiles_while_it_serves(served):
     body = {"query": "river " * words, "dropped": words}
     assert served.post("/explain", body)[0] == 200
   assert served.metric("genret_compilations_total") == 0
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_nothing(served, tmp_path):
+  command = shutil.which("st", path=Path(sys.executable).parent)
+  if command is None:
+    pytest.skip("schemathesis is no part of genret[test]")
+  address = f"{served.url}/openapi.json"
+  found = subprocess.run(
+    [command, "run", address, "--checks=all", "--max-examples=60", "--seed=7"],
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+  )
+  assert found.returncode == 0, found.stdout[-9000:]
+  tested = re.search(r"(\d+) generated", found.stdout)
+  assert int(tested[1]) > 100
 
 
 @pytest.mark.slow
