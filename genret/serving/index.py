@@ -106,9 +106,7 @@ class Index:
   ) -> dict[str, Any]:
     """Returns how the model came to its answer, as it is sent."""
     found = self.retriever.explain(query, num_beams=num_beams, dropped=dropped)
-    told = found.as_json()
-    hits = [Hit(docno=h["docno"], score=h["score"]) for h in told["hits"]]
-    return told | {"hits": self.shown(hits)}
+    return found.as_json() | {"hits": self.shown(found.hits)}
 
   def document(self, docno: str) -> dict[str, str] | None:
     """Returns a document whole; None where there is none of this docno."""

@@ -160,6 +160,14 @@ class Layout:
       return []
     return self._tasks(cell.chosen, ("baselines",))
 
+  def baselines(self, cells: Iterable[Cell]) -> list[tuple[Task, Cell]]:
+    """Returns the baselines beside cells, each once, with its first cell."""
+    found: dict[Path, tuple[Task, Cell]] = {}
+    for cell in cells:
+      for task in self.beside(cell)[-1:]:  # after all that it reads
+        found.setdefault(task.folder, (task, cell))
+    return list(found.values())
+
   def lack(self, cell: Cell) -> str | None:
     """Says what a cell cannot be run without, or None."""
     values = self.study.values(cell.chosen)

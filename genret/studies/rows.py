@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from genret.core import runs
+from genret.core.runs import Run
 from genret.evaluation import crossed, measures
 from genret.evaluation.significance import Interval
 from genret.stages import evaluate
@@ -200,18 +201,21 @@ def knows(worker: Worker, cell: Cell) -> str:
 
 def baselines(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
   """Returns the rows of the baselines that stand beside cells."""
-  study, found = worker.layout.study, {}
-  for cell in cells:
-    if worker.layout.lack(cell) is not None:
-      continue
-    for task in worker.layout.shared(cell):
-      if task.arguments[0] == "baselines" and worker.is_shared(task):
-        found.setdefault(task.folder, cell)
-  axes = study.matters("baselines")
+  layout = worker.layout
+  able = (cell for cell in cells if layout.lack(cell) is None)
+  axes = layout.study.matters("baselines")
   return [
-    _of_run(worker, cell, path, name=path.parent.name, axes=axes)
-    for folder, cell in found.items()
-    for path in sorted(folder.glob(f"*/{RUN}"))
+    _of_run(
+      worker,
+      cell,
+      path,
+      found=runs.read_trec(path),
+      name=path.parent.name,
+      axes=axes,
+    )
+    for task, cell in layout.baselines(able)
+    if worker.is_shared(task)
+    for path in sorted(task.folder.glob(f"*/{RUN}"))
   ]
 
 
@@ -230,20 +234,28 @@ def systems(worker: Worker, cells: Sequence[Cell]) -> list[Row]:
       [cell, *_] = grid.chosen(cells, [text])
       if worker.layout.collection(cell.chosen).exists():
         run = Path(path).absolute()
+        hits = runs.read_trec(run)
         own = figures.collection(worker.layout, cell)
-        evaluate.check_ids(own, {name: runs.read_trec(run)}, {name: run})
-        found.append(_of_run(worker, cell, run, name=name, axes=axes))
+        evaluate.check_ids(own, {name: hits}, {name: run})
+        row = _of_run(worker, cell, run, found=hits, name=name, axes=axes)
+        found.append(row)
   return found
 
 
 def _of_run(
-  worker: Worker, cell: Cell, path: Path, *, name: str, axes: Sequence[str]
+  worker: Worker,
+  cell: Cell,
+  path: Path,
+  *,
+  found: Run,
+  name: str,
+  axes: Sequence[str],
 ) -> Row:
-  """Returns the row of a run file that answers a cell's queries."""
+  """Returns the row of a run that answers a cell's queries, and of its file."""
   return Row(
     chosen={axis: cell.chosen[axis] for axis in axes},
     name=name,
-    per_query=[_evaluated(worker, cell, path)],
+    per_query=[_evaluated(worker, cell, found)],
     parts=figures.queries(worker.layout, cell),
     clusters=figures.clusters(worker.layout, cell),
     runs=[path],
@@ -251,10 +263,10 @@ def _of_run(
   )
 
 
-def _evaluated(worker: Worker, cell: Cell, run_file: Path) -> PerQuery:
+def _evaluated(worker: Worker, cell: Cell, found: Run) -> PerQuery:
   study = worker.layout.study
   return measures.evaluate(
-    runs.read_trec(run_file),
+    found,
     figures.collection(worker.layout, cell).qrels(study.split),
     measures=study.measures,
   ).per_query

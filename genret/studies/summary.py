@@ -134,11 +134,10 @@ def missing(worker: Worker, cells: Sequence[Cell]) -> Missing:
 def _baselines(worker: Worker, done: Sequence[Cell]) -> dict[str, str]:
   """Returns the baselines that lack beside finished cells -> where to look."""
   layout = worker.layout
-  tasks = [task for cell in done for task in layout.beside(cell)[-1:]]
   return {
     task.name: "not made with these settings; see "
     + str(layout.log(task.name).relative_to(layout.workdir))
-    for task in tasks
+    for task, _ in layout.baselines(done)
     if not worker.is_shared(task)
   }
 
