@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TextIO
 
 from starlette.applications import Starlette
@@ -19,18 +19,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from genret.serving import bodies, metrics, openapi
-from genret.serving.around import ROUTE, Around
+from genret.serving.around import ROUTE, Around, told
 from genret.serving.faults import Fault
 from genret.serving.page import Page
 from genret.serving.service import HungUp, Service
 
 HUNG_UP = 499  # nobody reads it; metrics have it
+DOCUMENTS = "/documents/"
 
 Answer = Callable[[Request], Awaitable[Response]]
 
 
 def create(
-  service: Service, *, token: str | None = None, log: TextIO | None = None
+  service: Service,
+  *,
+  token: str | None = None,
+  hosts: Collection[str] | None = None,
+  log: TextIO | None = None,
 ) -> Starlette:
   """Makes the application.
 
@@ -38,53 +43,63 @@ def create(
     service: What answers.
     token: What requests must bear; None for nothing. The page, /health and
       /openapi.json are had without.
+    hosts: By which names, besides localhost, it may be asked where it wants
+      no token; None for any. A page of another site that has made its name
+      point here can ask by that name alone, and bears no token.
     log: Where queries are written, a line of JSON each; None for nowhere.
   """
   digest = hashlib.sha256(token.encode()).digest() if token else None
-  locked = functools.partial(_endpoint, digest=digest)
+  get, post = [
+    functools.partial(_route, method=name, digest=digest)
+    for name in ("GET", "POST")
+  ]
+  open_to_all = functools.partial(_route, method="GET", digest=None)
   asked = functools.partial(_asked, service, log=log)
-  page = _endpoint(Page())
-  return Starlette(
+  page = Page()
+  application = Starlette(
     routes=[
-      _get("/", page),
-      _get("/static/{name}", page),
-      _post("/search", locked(asked(service.search))),
-      _post("/explain", locked(asked(service.explain))),
-      _get("/documents/{docno:path}", locked(_document(service))),
-      _get("/health", _endpoint(_told(service.health))),
-      _get("/metrics", locked(_metrics(service))),
-      _get("/openapi.json", _endpoint(_told(openapi.of(service, digest)))),
+      open_to_all("/", page),
+      open_to_all("/static/{name}", page),
+      post("/search", asked(service.search)),
+      post("/explain", asked(service.explain)),
+      get(f"{DOCUMENTS}{{docno:path}}", _document(service)),
+      open_to_all("/health", _told(service.health)),
+      get("/metrics", _metrics(service)),
+      open_to_all("/openapi.json", _told(openapi.of(service, digest))),
     ],
-    middleware=[Middleware(Around, metrics=service.metrics)],
+    middleware=[
+      Middleware(
+        Around,
+        metrics=service.metrics,
+        seconds=service.limits.body_seconds,
+        hosts=hosts if token is None else None,
+      )
+    ],
     exception_handlers={HTTPException: _no_route},
   )
+  application.router.redirect_slashes = False  # to what Host says
+  return application
 
 
-def _get(path: str, endpoint: Answer) -> Route:
-  return Route(path, endpoint, methods=["GET"])
-
-
-def _post(path: str, endpoint: Answer) -> Route:
-  return Route(path, endpoint, methods=["POST"])
-
-
-def _endpoint(answer: Answer, *, digest: bytes | None = None) -> Answer:
-  """Returns an endpoint that asks for the token, and words what goes wrong."""
+def _route(
+  path: str, answer: Answer, *, method: str, digest: bytes | None
+) -> Route:
+  """Returns a route that asks for the token, and words what goes wrong."""
 
   async def endpoint(request: Request) -> Response:
-    request.scope[ROUTE] = request.scope["route"].path
+    request.scope[ROUTE] = path
     try:
       _check_token(request, digest)
       return await answer(request)
     except Fault as fault:
-      return _told_fault(fault)
+      return told(fault)
     except (HungUp, ClientDisconnect):
       return Response(status_code=HUNG_UP)
     except Exception as error:
       _report(error)
-      return _told_fault(Fault(500, "a fault of the service; its log has it"))
+      return told(Fault(500, "a fault of the service; its log has it"))
 
-  return endpoint
+  return Route(path, endpoint, methods=[method])
 
 
 def _check_token(request: Request, digest: bytes | None) -> None:
@@ -130,7 +145,8 @@ def _write(log: TextIO, request: Request, body: dict[str, Any]) -> None:
 
 def _document(service: Service) -> Answer:
   async def document(request: Request) -> Response:
-    docno = request.path_params["docno"]
+    # As it is: the route's own pattern leaves a newline at the end out.
+    docno = request.scope["path"].removeprefix(DOCUMENTS)
     return _json(await run_in_threadpool(service.document, docno))
 
   return document
@@ -147,32 +163,23 @@ def _metrics(service: Service) -> Answer:
 
 
 def _told(tell: Callable[[], dict[str, Any]]) -> Answer:
-  async def told(request: Request) -> Response:
+  async def answer(request: Request) -> Response:
     del request
     return _json(tell())
 
-  return told
+  return answer
 
 
 async def _no_route(request: Request, error: HTTPException) -> Response:
   """Words that there is no such route, or no such method of it."""
   del request
   message = {404: "no such address", 405: "no such method here"}
-  return _told_fault(
+  return told(
     Fault(
       error.status_code,
       message.get(error.status_code, str(error.detail)),
       headers=error.headers,
     )
-  )
-
-
-def _told_fault(fault: Fault) -> Response:
-  return Response(
-    fault.body,
-    status_code=fault.status,
-    headers=fault.headers,
-    media_type="application/json",
   )
 
 

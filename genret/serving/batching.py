@@ -59,7 +59,8 @@ class Batcher:
 
   Args:
     work: From a key and items to one result an item; runs on the thread.
-    most: The most items a batch, by key; others have `default_most`.
+    most: The most items that are worked on at once, by key; others are worked
+      on one by one.
     capacity: Items that may wait.
     window: Seconds that an idle thread waits for more after the first.
     seconds: What one item of a key takes, where it is known.
@@ -215,7 +216,7 @@ class Batcher:
     items = [item for ticket in batch for item in ticket.items]
     started = time.monotonic()
     try:
-      found: Sequence[Any] | Exception = self._work(key, items)
+      found: Sequence[Any] | Exception = self._worked(key, items)
     except Exception as error:
       found = error
     seconds = time.monotonic() - started
@@ -224,6 +225,15 @@ class Batcher:
     loop = batch[0].answer.get_loop()
     if not loop.is_closed():
       loop.call_soon_threadsafe(_deliver, batch, found)
+
+  def _worked(self, key: Hashable, items: Sequence[Any]) -> list[Any]:
+    """Works on the items of a batch; a single request may have too many."""
+    most = self._most.get(key, 1)
+    return [
+      result
+      for start in range(0, len(items), most)
+      for result in self._work(key, items[start : start + most])
+    ]
 
   def _learn(self, key: Hashable, seconds: float) -> None:
     with self._changed:

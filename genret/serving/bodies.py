@@ -4,15 +4,50 @@ import asyncio
 import json
 from typing import Any, NoReturn
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Message, Receive
 
 from genret.serving.faults import Fault
 from genret.serving.limits import Limits
 
-# A client that is still sending does not read what it is told. So much of a
-# body that is too long is read and thrown away first.
+SLOW = 408
 DRAINED = 16 << 20
-_CLOSE = {"connection": "close"}
+"""Bytes of a body that is refused which are read before the answer."""
+
+
+class Watched:
+  """The body of a request, and whether it is read to its end.
+
+  Args:
+    receive: Gives its parts.
+  """
+
+  def __init__(self, receive: Receive):
+    self._receive = receive
+    self._more = True
+
+  async def receive(self) -> Message:
+    """Returns the next part."""
+    message = await self._receive()
+    self._more = message.get("more_body", False)
+    return message
+
+  async def drained(self, seconds: float) -> bool:
+    """Reads what is left, and returns whether that was all.
+
+    A client that is still sending does not read what it is told.
+
+    Args:
+      seconds: In which it must arrive.
+    """
+    left = DRAINED
+    try:
+      async with asyncio.timeout(seconds):
+        while self._more and left > 0:
+          left -= len((await self.receive()).get("body", b""))
+    except TimeoutError:
+      pass
+    return not self._more
 
 
 async def read_json(request: Request, limits: Limits) -> Any:
@@ -28,31 +63,17 @@ async def read_json(request: Request, limits: Limits) -> Any:
       body = await _read(request, limits.body_bytes)
   except TimeoutError:
     raise Fault(
-      408,
-      f"the body did not arrive within {limits.body_seconds:g} s",
-      headers=_CLOSE,
+      SLOW, f"the body did not arrive within {limits.body_seconds:g} s"
     ) from None
   return parse(body)
 
 
 async def _read(request: Request, most: int) -> bytes:
   body = bytearray()
-  size = 0
-  more = True
-  while more and size <= most + DRAINED:
-    message = await request.receive()
-    if message["type"] == "http.disconnect":
-      raise ClientDisconnect
-    size += len(message.get("body", b""))
-    if size <= most:
-      body += message.get("body", b"")
-    more = message.get("more_body", False)
-  if size > most:
-    raise Fault(
-      413,
-      f"the body is longer than {most:,} bytes",
-      headers=_CLOSE if more else None,
-    )
+  async for part in request.stream():
+    body += part
+    if len(body) > most:
+      raise Fault(413, f"the body is longer than {most:,} bytes")
   return bytes(body)
 
 

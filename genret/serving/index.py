@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from genret.stages.retrieve import check_documents
 
 SNIPPET = 300  # characters of a document that stand beside a hit
 KEPT = 20_000  # documents whose beginnings stay in memory
+
+# Kinds of work: (SEARCH, num_beams), (EXPLAIN, num_beams), (BY_BM25,).
+SEARCH, EXPLAIN, BY_BM25 = "search", "explain", "bm25"
 
 
 class Index:
@@ -121,26 +124,34 @@ class Index:
       "docid": self.retriever.docid(docno),
     }
 
-  def warm_up(self, beams: Sequence[int]) -> dict[int, dict[int, float]]:
+  def warm_up(
+    self, beams: Sequence[int]
+  ) -> dict[tuple[str, *tuple[int, ...]], dict[int, float]]:
     """Compiles all that searches need, and times what has been compiled.
 
     Args:
       beams: The numbers of beams that will be asked for.
 
     Returns:
-      For each number of beams, the seconds of a batch by its size.
+      Of each kind of work, the seconds of a batch by its size.
     """
     self.retriever.warm_up(beams)
-    return {num_beams: self._timed(num_beams) for num_beams in beams}
-
-  def _timed(self, num_beams: int) -> dict[int, float]:
-    longest = "warm " * self.retriever.spec.input_length
-    taken = {}
-    for size in generative.BATCH_SIZES:
-      started = time.perf_counter()
-      self.search([longest] * size, k=1, num_beams=num_beams)
-      taken[size] = time.perf_counter() - started
-    return taken
+    longest = ["warm " * self.retriever.spec.input_length]
+    found = {}
+    for number in beams:
+      search = functools.partial(self.search, k=1, num_beams=number)
+      explain = functools.partial(self.explain, num_beams=number, dropped=0)
+      found[SEARCH, number] = {
+        size: _timed(lambda s=size, search=search: search(longest * s))
+        for size in generative.BATCH_SIZES
+      }
+      found[EXPLAIN, number] = {1: _timed(lambda e=explain: e(longest[0]))}
+    if self.bm25 is not None:
+      found[(BY_BM25,)] = {
+        size: _timed(lambda s=size: self.search_bm25(longest * s, k=1))
+        for size in generative.BATCH_SIZES
+      }
+    return found
 
   def shown(self, hits: Sequence[Hit]) -> list[dict[str, Any]]:
     """Returns hits with what people read of their documents."""
@@ -167,3 +178,10 @@ class Index:
       return Document(docno=docno, title="", text="")
     [document] = self.collection.documents([row])
     return document
+
+
+def _timed(work: Callable[[], object]) -> float:
+  """Returns the seconds that work takes."""
+  started = time.perf_counter()
+  work()
+  return time.perf_counter() - started

@@ -17,6 +17,7 @@ class Limits:
     body_bytes: Of a request's body; what is longer is answered with 413.
     header_seconds: In which a request's head must have arrived.
     body_seconds: In which its body must have arrived.
+    reading_seconds: In which a client must have taken what it was sent.
     deadline_seconds: In which it is answered, or given up with 504.
     stop_seconds: In which a stopping service is gone, everything that it
       accepted answered.
@@ -32,6 +33,7 @@ class Limits:
   body_bytes: int = 1 << 20
   header_seconds: float = 10.0
   body_seconds: float = 10.0
+  reading_seconds: float = 20.0
   deadline_seconds: float = 10.0
   stop_seconds: float = 30.0
   connections: int = 512

@@ -19,13 +19,15 @@ FAULTS = {
   408: "the body did not arrive in time",
   413: "the body is too long",
   415: "the body is no application/json",
+  421: "the request names another host than the service's",
   422: "a field is missing, unknown, or has a wrong value",
   429: "too many queries are waiting; Retry-After says for how long",
   500: "a fault of the service",
   503: "the service is stopping, or has too many connections",
   504: "there was no answer within the deadline",
 }
-_OF_BODIES = (400, 408, 413, 415, 422, 429, 500, 503, 504)
+_OF_ALL = (421, 500, 503)
+_OF_BODIES = (400, 408, 413, 415, 422, 429, 504, *_OF_ALL)
 
 
 def of(service: Service, locked: object) -> Callable[[], dict[str, Any]]:
@@ -74,12 +76,15 @@ def _described(service: Service, locked: bool) -> dict[str, Any]:
       )
     },
     "/documents/{docno}": {
-      "get": _document(faults=(*token, 404, 500, 503)),
+      "get": _document(faults=(*token, 404, *_OF_ALL)),
     },
     "/health": {
-      "get": _answers("Says what is served.", _HEALTH, faults=(500, 503))
+      "get": {
+        **_answers("Says what is served.", _HEALTH, faults=_OF_ALL),
+        **({"security": []} if locked else {}),
+      }
     },
-    "/metrics": {"get": _metrics(faults=(*token, 500, 503))},
+    "/metrics": {"get": _metrics(faults=(*token, *_OF_ALL))},
   }
   return {
     "openapi": "3.1.0",

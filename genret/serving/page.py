@@ -1,7 +1,6 @@
 """The page: a few files that are sent as they are."""
 
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,17 +12,27 @@ from genret.serving.faults import Fault
 
 FOLDER = Path(__file__).parents[1] / "data" / "serving"
 START = "index.html"
+# What a system thinks of these names differs from one to the next, and browsers
+# run no script that is said to be something else.
+KINDS = {
+  ".css": "text/css",
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".svg": "image/svg+xml",
+}
 
 
 class Page:
   """Sends the files that a folder has when this is made, and no others.
 
   Args:
-    folder: The files, without sub-folders.
+    folder: The files, of `KINDS`, without sub-folders.
   """
 
   def __init__(self, folder: Path = FOLDER):
-    self._files: Mapping[str, Path] = {p.name: p for p in folder.glob("*.*")}
+    self._files: Mapping[str, Path] = {
+      path.name: path for path in folder.iterdir() if path.suffix in KINDS
+    }
 
   async def __call__(self, request: Request) -> Response:
     """Sends the file that the address names, or the one to start with.
@@ -39,5 +48,5 @@ class Page:
     headers = {"cache-control": "no-cache", "etag": etag}
     if request.headers.get("if-none-match") == etag:
       return Response(status_code=304, headers=headers)
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = KINDS[self._files[name].suffix]
     return Response(content, media_type=kind, headers=headers)

@@ -1,11 +1,13 @@
 """The stage behind `genret serve`: a model folder in, answers out."""
 
+import contextlib
 import dataclasses
 import ipaddress
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from genret.serving.index import Index
 from genret.serving.limits import Limits
 
 LEAST_TOKEN = 16  # characters
+LAST_BATCH = 5.0  # seconds for what is decoded for clients that are gone
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,9 @@ class ServeConfig:
   Attributes:
     host: The address to listen on; only this machine reaches 127.0.0.1.
     port: Of it; 0 for any that is free.
+    hosts: Names of this machine by which a service may be asked that is on
+      loopback and wants no token, besides localhost and numbers: those of a
+      proxy that hands them on.
     num_beams: Docids kept a step where a request does not say.
     beams: Other numbers that requests may ask for; each is compiled before
       the port opens.
@@ -37,6 +43,7 @@ class ServeConfig:
 
   host: str = "127.0.0.1"
   port: int = 8080
+  hosts: tuple[str, ...] = ()
   num_beams: int = 10
   beams: tuple[int, ...] = ()
   checkpoint: str | int = "best"
@@ -114,17 +121,23 @@ def run(
       window=config.window_seconds,
       seconds=index.warm_up(config.all_beams),
     )
-    log = sys.stderr if config.log_queries else None
-    application = app.create(served, token=token, log=log)
-    try:
-      listener.listen(config.limits.connections)
-    except OSError as error:  # another took the port in the meantime
-      raise _taken(config.host, config.port, error) from error
-    _say(greeting(index, listener, locked=token is not None))
-    started = time.monotonic()
-    served.batcher.start()
-    _serve(application, listener, config.limits)
-    served.batcher.close(timeout=config.limits.stop_seconds)
+    application = app.create(
+      served,
+      token=token,
+      hosts=config.hosts if is_loopback(listener) else None,
+      log=sys.stderr if config.log_queries else None,
+    )
+    server = _server(application, config.limits)
+    with _stopped_by_signals(server):
+      try:
+        listener.listen(config.limits.connections)
+      except OSError as error:  # another took the port in the meantime
+        raise _taken(config.host, config.port, error) from error
+      _say(greeting(index, listener, locked=token is not None))
+      started = time.monotonic()
+      served.batcher.start()
+      server.run(sockets=[listener])
+      served.batcher.close(timeout=LAST_BATCH)
   return Served(
     answers=served.metrics.answers, seconds=time.monotonic() - started
   )
@@ -189,7 +202,7 @@ def greeting(index: Index, listener: socket.socket, *, locked: bool) -> str:
     f"serving {index.num_documents:,} documents ({index.scheme} docids) on"
     f" http://{shown}:{port}/ until Ctrl-C"
   ]
-  if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+  if not is_loopback(listener):
     who = "whoever bears the token" if locked else "ANYONE, without a token,"
     lines.append(
       f"warning: {host} is not loopback: {who} who reaches this machine can"
@@ -199,8 +212,17 @@ def greeting(index: Index, listener: socket.socket, *, locked: bool) -> str:
   return "\n".join(lines)
 
 
-def _serve(application: Any, listener: socket.socket, limits: Limits) -> None:
-  """Listens until a signal, then answers what it has accepted."""
+def is_loopback(listener: socket.socket) -> bool:
+  """Says whether only this machine reaches a port."""
+  host = listener.getsockname()[0].partition("%")[0]
+  return ipaddress.ip_address(host).is_loopback
+
+
+def _server(application: Any, limits: Limits) -> Any:
+  """Returns a server that listens until it should exit.
+
+  Then it answers what it has accepted.
+  """
   import uvicorn
 
   from genret.serving import connections
@@ -208,7 +230,7 @@ def _serve(application: Any, listener: socket.socket, limits: Limits) -> None:
   server = uvicorn.Server(
     uvicorn.Config(
       application,
-      http=connections.protocol(limits),
+      http=connections.protocol(limits, lambda: server.should_exit),
       ws="none",
       loop="asyncio",
       lifespan="off",
@@ -217,22 +239,31 @@ def _serve(application: Any, listener: socket.socket, limits: Limits) -> None:
       access_log=False,
       server_header=False,
       timeout_keep_alive=60,
-      timeout_graceful_shutdown=int(limits.stop_seconds),
+      timeout_graceful_shutdown=limits.stop_seconds,
       backlog=limits.connections,
     )
   )
+  return server
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(server: Any) -> Iterator[None]:
+  """Lets SIGINT and SIGTERM stop a server, and not the process.
+
+  While uvicorn runs it stops at these signals itself, and then raises them
+  again for whoever handled them before. That one must not end the process: it
+  has succeeded.
+  """
 
   def stop(number: int, frame: Any) -> None:
     server.should_exit = True
 
-  # uvicorn stops at these signals, and then raises them again for whoever
-  # handled them before. That one must not end the process: it has succeeded.
   before = {
     number: signal.signal(number, stop)
     for number in (signal.SIGINT, signal.SIGTERM)
   }
   try:
-    server.run(sockets=[listener])
+    yield
   finally:
     for number, handler in before.items():
       signal.signal(number, handler)

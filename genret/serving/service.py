@@ -9,11 +9,10 @@ import genret
 from genret.serving import faults, schemas
 from genret.serving.batching import Batcher, Ticket
 from genret.serving.faults import Fault
-from genret.serving.index import Index
+from genret.serving.index import BY_BM25, EXPLAIN, SEARCH, Index
 from genret.serving.limits import Limits
 from genret.serving.metrics import Metrics
 
-BM25_BATCH = 64
 Gone = Callable[[], Awaitable[None]]
 """Returns once the client has hung up."""
 
@@ -31,7 +30,7 @@ class Service:
     beams: The numbers of beams that may be asked for, ascending.
     num_beams: The one of them that is used where none is asked for.
     window: Seconds that an idle service waits for queries to decode together.
-    seconds: For numbers of beams, the seconds of a batch by its size; what is
+    seconds: Of each kind of work, the seconds of a batch by its size; what is
       not known is learned.
   """
 
@@ -43,7 +42,7 @@ class Service:
     beams: Sequence[int],
     num_beams: int,
     window: float = 0.003,
-    seconds: Mapping[int, Mapping[int, float]] | None = None,
+    seconds: Mapping[Hashable, Mapping[int, float]] | None = None,
   ):
     self.index = index
     self.limits = limits
@@ -52,19 +51,13 @@ class Service:
     self.metrics = Metrics()
     self.search_schema = schemas.search_schema(limits, beams, num_beams)
     self.explain_schema = schemas.explain_schema(limits, beams, num_beams)
-    best = {b: best_size(sizes) for b, sizes in (seconds or {}).items()}
-    most: dict[Hashable, int] = {("bm25",): BM25_BATCH}
-    for number in self.beams:
-      most["genret", number] = best.get(number, 1)
+    best = {key: best_size(sizes) for key, sizes in (seconds or {}).items()}
     self.batcher = Batcher(
       self._work,
-      most=most,
+      most=best,
       capacity=limits.waiting,
       window=window,
-      seconds={
-        ("genret", number): seconds[number][size] / size
-        for number, size in best.items()
-      },
+      seconds={key: seconds[key][size] / size for key, size in best.items()},
       watch=self.metrics.watch,
     )
 
@@ -85,9 +78,9 @@ class Service:
     if asked["system"] == "bm25":
       if self.index.bm25 is None:
         raise Fault(422, "system is 'bm25'; this service has no BM25 index")
-      key: Hashable = ("bm25",)
+      key: Hashable = (BY_BM25,)
     else:
-      key = ("genret", asked["num_beams"])
+      key = (SEARCH, asked["num_beams"])
     items = [(query, asked["k"]) for query in queries]
     found = await self._ask(key, items, gone)
     return {
@@ -105,8 +98,8 @@ class Service:
     """Answers POST /explain; as `search`."""
     started = time.monotonic()
     asked = schemas.check(body, self.explain_schema)
-    key = ("explain", asked["num_beams"], asked["dropped"])
-    [found] = await self._ask(key, [asked["query"]], gone)
+    item = (asked["query"], asked["dropped"])
+    [found] = await self._ask((EXPLAIN, asked["num_beams"]), [item], gone)
     return found | {"milliseconds": _milliseconds(started)}
 
   def document(self, docno: str) -> dict[str, Any]:
@@ -159,19 +152,18 @@ class Service:
 
   def _work(self, key: Hashable, items: Sequence) -> Sequence:
     """Answers a batch; runs on the batcher's thread."""
-    system, *settings = key
-    if system == "explain":
-      num_beams, dropped = settings
+    work, *beams = key
+    if work == EXPLAIN:
       return [
-        self.index.explain(query, num_beams=num_beams, dropped=dropped)
-        for query in items
+        self.index.explain(query, num_beams=beams[0], dropped=dropped)
+        for query, dropped in items
       ]
     queries = [query for query, _ in items]
     most = max(k for _, k in items)
-    if system == "bm25":
+    if work == BY_BM25:
       found = self.index.search_bm25(queries, k=most)
     else:
-      found = self.index.search(queries, k=most, num_beams=settings[0])
+      found = self.index.search(queries, k=most, num_beams=beams[0])
     return [hits[:k] for hits, (_, k) in zip(found, items, strict=True)]
 
 

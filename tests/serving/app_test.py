@@ -41,6 +41,8 @@ def test_a_document_of_any_docno_is_found(client):
   assert found.status == 200 and found.json["docno"] == "common/^ é"
   missing = client.get("/documents/d99")
   assert missing.status == 404 and missing.error == "no document 'd99'"
+  longer = client.get("/documents/d1\n")
+  assert longer.status == 404 and longer.error == r"no document 'd1\n'"
 
 
 def test_metrics_count_routes_and_not_addresses(make_client):
@@ -58,6 +60,7 @@ def test_metrics_count_routes_and_not_addresses(make_client):
 def test_other_addresses_and_methods_are_told_in_json(client):
   assert client.get("/anything").status == 404
   assert client.get("/anything").error == "no such address"
+  assert client.get("/health/").error == "no such address"  # and no redirect
   wrong = client.get("/search")
   assert wrong.status == 405 and wrong.headers["allow"] == "POST"
   assert wrong.error == "no such method here"

@@ -2,19 +2,25 @@ import asyncio
 
 import pytest
 
+from genret.serving import bodies
 from genret.serving.around import HEADERS, OTHER, ROUTE, Around
 from genret.serving.metrics import Metrics
 
 
-def called(app, kind="http"):
+async def received():
+  return {"type": "http.request", "body": b""}
+
+
+def called(app, kind="http", host="localhost", receive=received, **settings):
   sent = []
 
   async def send(message):
     sent.append(message)
 
   metrics = Metrics()
-  around = Around(app, metrics=metrics)
-  asyncio.run(around({"type": kind}, None, send))
+  around = Around(app, metrics=metrics, **{"seconds": 0.2} | settings)
+  scope = {"type": kind, "headers": [(b"host", host.encode())]}
+  asyncio.run(around(scope, receive, send))
   return sent, metrics.text().decode()
 
 
@@ -63,6 +69,76 @@ def test_a_failure_is_counted_and_passed_on():
   async def app(scope, receive, send):
     raise RuntimeError
 
+  around = Around(app, metrics=metrics, seconds=1.0)
   with pytest.raises(RuntimeError):
-    asyncio.run(Around(app, metrics=metrics)({"type": "http"}, None, None))
+    asyncio.run(around({"type": "http", "headers": []}, received, None))
   assert metrics.answers == 1
+
+
+@pytest.mark.parametrize(
+  ("host", "hosts", "status"),
+  [
+    ("evil.example", None, 200),
+    ("evil.example", (), 421),
+    ("evil.example:8080", ("lab.example",), 421),
+    ("localhost.evil.example", (), 421),
+    ("127.0.0.1.evil.example", (), 421),
+    ("Lab.Example:80", ("lab.example",), 200),
+    ("LOCALHOST:8080", (), 200),
+    ("127.0.0.1:8080", (), 200),
+    ("[::1]:8080", (), 200),
+    ("[::1]", (), 200),
+    ("", (), 200),
+  ],
+)
+def test_a_name_that_is_not_ours_is_refused(host, hosts, status):
+  [start, *_], _ = called(answering(200), host=host, hosts=hosts)
+  assert start["status"] == status
+
+
+def sending(*parts):
+  """Returns what receives a body in parts, and the parts that are left."""
+  left = list(parts)
+
+  async def receive():
+    if not left:
+      await asyncio.Event().wait()
+    body = left.pop(0)
+    return {"type": "http.request", "body": body, "more_body": bool(body)}
+
+  return receive, left
+
+
+def closes(start):
+  return (b"connection", b"close") in start["headers"]
+
+
+def test_what_is_refused_is_read_first_that_its_answer_may_be():
+  receive, left = sending(b"x" * 9, b"y" * 9, b"")
+  [start], _ = called(answering(401), receive=receive)
+  assert left == [] and not closes(start)
+
+
+def test_what_is_accepted_is_left_to_the_application():
+  receive, left = sending(b"x" * 9, b"")
+  called(answering(200), receive=receive)
+  assert len(left) == 2
+
+
+def test_a_body_that_does_not_end_is_not_waited_for():
+  receive, left = sending(b"x" * 9)
+  [start], _ = called(answering(401), receive=receive, seconds=0.05)
+  assert left == [] and closes(start)
+
+
+def test_a_client_that_was_too_slow_has_no_more_time():
+  receive, left = sending(b"x" * 9, b"")
+  [start], _ = called(answering(408), receive=receive)
+  assert len(left) == 2 and closes(start)
+
+
+def test_a_body_without_measure_is_not_read(monkeypatch):
+  monkeypatch.setattr(bodies, "DRAINED", 100)
+  receive, left = sending(*[b"x" * 60] * 9, b"")
+  [start], _ = called(answering(413), receive=receive)
+  assert len(left) == 8 and closes(start)

@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import pytest
 import uvicorn
@@ -7,24 +8,27 @@ from genret.serving import connections
 from genret.serving.limits import Limits
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+LONG = b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n"
+MANY = 32 << 20  # bytes; more than what sockets hold
 
 
 async def answer(scope, receive, send):
   await asyncio.sleep(0.2)  # longer than a head may take
+  body = b"x" * MANY if scope["path"] == "/long" else b"ok"
   head = {"type": "http.response.start", "status": 200}
-  await send(head | {"headers": [(b"content-length", b"2")]})
-  await send({"type": "http.response.body", "body": b"ok"})
+  await send(head | {"headers": [(b"content-length", b"%d" % len(body))]})
+  await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture
 def serve():
   """Runs a client, a coroutine function of a port, against a server."""
 
-  def serve(client, **limits):
+  def serve(client, stopping=lambda: False, **limits):
     async def run():
       config = uvicorn.Config(
         answer,
-        http=connections.protocol(Limits(**limits)),
+        http=connections.protocol(Limits(**limits), stopping),
         lifespan="off",
         ws="none",
         log_config=None,
@@ -86,6 +90,25 @@ def test_a_long_head_is_cut_off(serve):
   assert b"200" not in serve(client)
 
 
+def test_a_service_that_stops_takes_no_more_connections(serve):
+  stopping = []
+
+  async def client(port):
+    first = await opened(port)
+    await asked(*first)
+    stopping.append(True)
+    second = await opened(port)
+    refusal = await second[0].read()
+    _, body = await asked(*first)
+    for _, writer in (first, second):
+      writer.close()
+    return refusal, body
+
+  refusal, body = serve(client, stopping=lambda: bool(stopping))
+  assert b" 503 " in refusal and b"the service is stopping" in refusal
+  assert body == b"ok"
+
+
 def test_one_connection_too_many_is_refused(serve):
   async def client(port):
     first = await opened(port)
@@ -107,3 +130,46 @@ def test_one_connection_too_many_is_refused(serve):
     refusal.startswith(b"HTTP/1.1 503 ") and b'{"error": "1 conn' in refusal
   )
   assert body == again == b"ok"
+
+
+def test_a_client_that_does_not_read_is_dropped(serve):
+  async def client(port):
+    reader, writer = await opened(port)
+    writer.write(LONG)
+    await asyncio.sleep(1.0)  # the reader takes no more than it has room for
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+      await reader.readuntil(b"\r\n\r\n")
+      await reader.readexactly(MANY)
+    other = await opened(port)
+    _, body = await asked(*other)
+    for one in (writer, other[1]):
+      one.close()
+    return body
+
+  assert serve(client, reading_seconds=0.2) == b"ok"
+
+
+def test_a_client_that_reads_has_all_of_it(serve):
+  async def client(port):
+    reader, writer = await opened(port)
+    writer.write(LONG)
+    await reader.readuntil(b"\r\n\r\n")
+    body = await reader.readexactly(MANY)
+    again = await asked(reader, writer)
+    writer.close()
+    return len(body), again[1]
+
+  assert serve(client) == (MANY, b"ok")
+
+
+def test_what_is_no_http_is_told_so_as_all_else(serve):
+  async def client(port):
+    reader, writer = await opened(port)
+    writer.write(b"HELLO\r\n\r\n")
+    told = await reader.read()
+    writer.close()
+    return told
+
+  head, _, body = serve(client).partition(b"\r\n\r\n")
+  assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+  assert list(json.loads(body)) == ["error"]

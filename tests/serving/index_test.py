@@ -71,5 +71,8 @@ def test_warming_up_times_every_size(tales):
     codes=np.array([[2], [3]]), docnos=["a", "b"], vocab_size=4, scheme="two"
   )
   taken = Index(untrained(table)).warm_up((2,))
-  assert list(taken) == [2] and list(taken[2]) == [1, 8, 64]
-  assert min(taken[2].values()) > 0
+  assert {kind: list(sizes) for kind, sizes in taken.items()} == {
+    ("search", 2): [1, 8, 64],
+    ("explain", 2): [1],
+  }
+  assert min(taken["search", 2].values()) > 0

@@ -70,6 +70,7 @@ def conforms(value, schema, description):
 def test_a_token_is_described_where_there_is_one(make_client):
   description = make_client(token="0123456789abcdef").get("/openapi.json").json
   assert description["security"] == [{"token": []}]
+  assert description["paths"]["/health"]["get"]["security"] == []
   assert "401" in description["paths"]["/search"]["post"]["responses"]
   assert "401" not in description["paths"]["/health"]["get"]["responses"]
 

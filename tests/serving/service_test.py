@@ -11,6 +11,9 @@ from genret.serving.service import HungUp, Service
 BODY = {"query": "a river"}
 
 
+SECONDS = {1: 0.1, 8: 0.2}
+
+
 class Held:
   """An index whose searches wait until they are let go."""
 
@@ -68,7 +71,7 @@ async def busy(service, held):
 
 
 def test_requests_that_wait_are_searched_together(make, held):
-  service = make(seconds={2: {1: 0.1, 8: 0.2}, 4: {1: 0.1, 8: 0.2}})
+  service = make(seconds={("search", 2): SECONDS, ("search", 4): SECONDS})
 
   async def run():
     first = await busy(service, held)
@@ -92,6 +95,40 @@ def test_requests_that_wait_are_searched_together(make, held):
   assert [result["query"] for result in two["results"]] == ["two", "three"]
   assert two["results"][1]["hits"] == [{"docno": "three"}] * 3
   assert four["num_beams"] == 2 and four["milliseconds"] > 0
+
+
+def test_more_queries_than_a_batch_holds_are_searched_in_several(make, held):
+  service = make(seconds={("search", 4): {1: 0.1, 2: 0.1}})
+  held.go_on.set()
+  asked = {"queries": ["one", "two", "three"], "k": 1}
+  found = asyncio.run(service.search(asked, never))
+  assert [queries for queries, *_ in held.asked] == [("one", "two"), ("three",)]
+  hits = [result["hits"] for result in found["results"]]
+  assert hits == [[{"docno": query}] for query in asked["queries"]]
+
+
+def test_explanations_that_would_take_too_long_are_refused(make, held):
+  service = make(seconds={("explain", 4): {1: 3.0}}, deadline_seconds=10.0)
+
+  async def run():
+    first = await busy(service, held)
+    # Whatever else they ask for, the third would be done after nine seconds.
+    tasks = [
+      asyncio.create_task(service.explain(BODY | {"dropped": n}, never))
+      for n in (1, 2)
+    ]
+    await asyncio.sleep(0.05)
+    with pytest.raises(Fault) as fault:
+      await service.explain(BODY | {"dropped": 3}, never)
+    for task in tasks:
+      task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    held.go_on.set()
+    await first
+    return fault.value
+
+  fault = asyncio.run(run())
+  assert fault.status == 429 and fault.headers == {"retry-after": "6"}
 
 
 def test_a_deadline_is_kept(make, held):

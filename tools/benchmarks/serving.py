@@ -142,7 +142,7 @@ def _overload(
   name = f"{OVER} times capacity"
   wrong = len(load.answers) - len(refused) - len(accepted)
   checks = [
-    reporting.Check(name=f"{name}: asked", figure=rate, unit="queries/s"),
+    _rate(f"{name}: asked", len(load.answers) / load.seconds),
     _rate(f"{name}: answered", load.rate),
     reporting.at_most(f"{name}: neither 200 nor 429", wrong, 0, unit=""),
     reporting.at_most(

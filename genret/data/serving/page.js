@@ -39,12 +39,12 @@ function go({ q, beams, node }) {
 /** Brings the page to what its address says. */
 function show() {
   const { q, beams, node } = address();
-  element("query").value = q;
-  element("beams").value = String(beams);
   document.title = q ? `${q} – genret` : "genret";
   const wanted = JSON.stringify([q, beams]);
-  if (wanted !== shown) {
+  if (wanted !== shown) { // else what is typed meanwhile stays
     shown = wanted;
+    element("query").value = q;
+    element("beams").value = String(beams);
     search(q, beams);
   }
   showNode(node);
@@ -151,7 +151,8 @@ function openNode(id) {
 function find(hit) {
   const node = tree?.nearest(hit);
   if (!node) {
-    say(`The tree has no prefix of docid ${hit.docid}.`);
+    say(tree ? `The tree has no prefix of docid ${hit.docid}.`
+      : "The tree of beams is not there yet.");
     scrollTo({ top: 0 });
     return;
   }

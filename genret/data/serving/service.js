@@ -49,11 +49,8 @@ async function read(response) {
 }
 
 function reason(response, found) {
-  const line = found?.error
+  return found?.error
     ?? `What answered, with ${response.status}, was not the service.`;
-  const wait = response.headers.get("Retry-After");
-  return response.status === 429 && wait
-    ? `${line} Try again in ${wait} s.` : line;
 }
 
 const documents = new Map();
