@@ -1,6 +1,6 @@
 """`genret baselines`: what a generative retriever is measured against."""
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 
 COMMAND = StageCommand(
   name="baselines",
@@ -19,7 +19,7 @@ settings.json.""",
     --gin.DENSE='@embed.EmbedConfig()' \\
     --gin.EmbedConfig.vectors=data/squad-vectors""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(name="out", help="the folder of the rows"),
     Flag(name="split", help="whose queries: train, dev or test"),
     Flag(name="k", help="documents a query", type=int),

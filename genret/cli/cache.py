@@ -1,6 +1,6 @@
 """`genret cache`: tokenised examples, made once for all runs and hosts."""
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 
 COMMAND = StageCommand(
   name="cache",
@@ -18,10 +18,12 @@ killed goes on with the first task, or shard of one, that is not whole.""",
   genret cache --gin_file=runs/cache.gin --gin_file=tasks/d2q_labelled.gin \\
     --gin.QUERIES=queries.tsv --collection=data/msmarco \\
     --docids=data/msmarco-semantic --out=/shared/cache
-  genret train --collection=data/squad --docids=data/squad-semantic \\
-    --model_dir=models/squad --gin.CACHE_DIR=data/cache""",
+  genret train --gin_file=runs/train.gin --gin_file=tasks/d2q_labelled.gin \\
+    --gin.QUERIES=queries.tsv --collection=data/msmarco \\
+    --docids=data/msmarco-semantic --model_dir=models/msmarco \\
+    --gin.CACHE_DIR=/shared/cache""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(name="docids", help="a folder of genret docids"),
     Flag(name="out", help="the folder of the cache, new or not"),
     Flag(
@@ -37,6 +39,7 @@ killed goes on with the first task, or shard of one, that is not whole.""",
     + "".join(f"\n  {folder}" for folder in cached.folders)
     + f"\nnext: genret train --collection={given['collection'].root}"
     f" --docids={given['docids']} \\\n"
-    f"  --gin.CACHE_DIR={given['out']} --model_dir=MODEL"
+    f"  --gin.CACHE_DIR={given['out']} --model_dir=MODEL, with the same"
+    " --gin_file=tasks/… as here"
   ),
 )

@@ -61,6 +61,10 @@ class Flag:
     return self.name.upper()
 
 
+COLLECTION = Flag(
+  name="collection", help="a folder of genret prepare, ladder or resplit"
+)
+
 DEVICE_FLAGS = (
   Flag(name="model_parallel", help="devices that share each matrix", type=int),
   Flag(
@@ -180,7 +184,11 @@ class StageCommand:
     configuration, stage = self._loaded(arguments)
     filled = self._filled(stage)
     values = gin_setup.arguments(
-      configuration, stage, filled=tuple(filled), flags=self._macros
+      configuration,
+      stage,
+      filled=tuple(filled),
+      flags=self._macros,
+      run_file=self.run_file,
     )
     if "gin_text" in filled:
       values["gin_text"] = configuration.text(stage, defaults=True)
@@ -211,7 +219,11 @@ class StageCommand:
     configuration, stage = self._loaded(arguments)
     filled = tuple(self._filled(stage))
     values = gin_setup.unopened(
-      configuration, stage, filled=filled, flags=self._macros
+      configuration,
+      stage,
+      filled=filled,
+      flags=self._macros,
+      run_file=self.run_file,
     )
     return values, configuration.text(stage)
 

@@ -23,7 +23,7 @@ to them: their embedding and their head start anew, and nothing else does.""",
   example="""\
   genret convert --source=t5_1_1_base/checkpoint_1000000 \\
     --docids=data/squad-semantic --out=models/t5-base-squad
-  genret convert --source=google/t5-v1_1-base --to=t5x --out=models/t5x-base
+  genret convert --source=downloads/t5-v1_1-base --to=t5x --out=models/t5x-base
   genret convert --source=models/t5-base-squad --to=t5x --out=models/back""",
   flags=(
     Flag(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 
 
 def named_sets(text: str) -> dict[str, str]:
@@ -55,7 +55,7 @@ matplotlib, report.png and report.svg.""",
       " docno<TAB>query; a path without a name takes the path's",
       type=named_sets,
     ),
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(name="out", help="the folder of the report"),
     Flag(
       name="near_duplicates",

@@ -1,6 +1,6 @@
 """`genret docids`: an identifier for every document."""
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 
 COMMAND = StageCommand(
   name="docids",
@@ -18,7 +18,7 @@ them in quality.json.""",
     --collection=data/squad --embeddings=data/squad-vectors \\
     --out=data/squad-semantic""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(name="out", help="the folder of the docids"),
     Flag(name="embeddings", help="a folder of genret embed"),
     Flag(

@@ -1,13 +1,13 @@
 """`genret embed`: one vector a document."""
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 
 COMMAND = StageCommand(
   name="embed",
   stage="genret.stages.embed",
   description="""\
 Turns each document of a prepared collection into a vector, for docids that
-need them (semantic). The encoder is all-MiniLM-L6-v2 without torch, or any
+cluster or quantise them. The encoder is all-MiniLM-L6-v2 without torch, or any
 model of sentence-transformers; or the vectors are yours, from a .npy file; or,
 on a rung of a ladder, those of its collection.
 A run that was killed goes on from its last block of 1,024 documents.""",
@@ -17,7 +17,7 @@ A run that was killed goes on from its last block of 1,024 documents.""",
   genret embed --collection=data/ladder/10k --vectors=data/nq-vectors \\
     --out=data/10k-vectors""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(name="out", help="the folder of the vectors"),
     Flag(
       name="vectors",

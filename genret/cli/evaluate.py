@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 
 
 def named_runs(text: str) -> dict[str, str]:
@@ -37,7 +37,7 @@ another judge, a language model say, with a threshold of its own.""",
   genret evaluate --collection=data/squad --out=judged --runs=mine.trec \\
     --judge=llm=llm.qrels:2""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(
       name="runs",
       help="run files, NAME=FILE,NAME=FILE; a file without a name takes the"
@@ -56,6 +56,6 @@ another judge, a language model say, with a threshold of its own.""",
     Flag(name="relevance", help="lowest grade that is relevant", type=int),
   ),
   report=lambda report, given: (
-    f"{report.table()}\n\nwrote {given['out']}/metrics.json"
+    f"{report.table()}\n\nwrote {given['out']}: metrics.json, table.txt"
   ),
 )

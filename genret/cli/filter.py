@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 from genret.cli.describe_queries import written
 
 
 def _report(report: Any, given: dict[str, Any]) -> str:
   return (
     f"{written(report, given)}\n"
-    "next: genret train --gin_file=runs/train.gin --gin_file=tasks/d2q.gin \\\n"
-    f"  --gin.QUERIES={given['out']} --collection={given['collection'].root} …"
+    "next: genret train --gin_file=runs/train.gin"
+    " --gin_file=tasks/d2q_labelled.gin \\\n"
+    f"  --collection={given['collection'].root} --gin.QUERIES={given['out']}"
+    " \\\n  --docids=DOCIDS --model_dir=MODEL"
   )
 
 
@@ -38,7 +40,7 @@ docs/querygen.md.""",
       help="a folder of genret generate or prompt, or a file of"
       " docno<TAB>query",
     ),
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(name="out", help="the folder of the queries that stay"),
     Flag(name="by", help="bm25, dense, or a folder of genret train"),
     Flag(name="k", help="a query stays if its document is so near", type=int),

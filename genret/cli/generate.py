@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 
 
 def grades(text: str) -> tuple[int, ...]:
@@ -24,7 +24,9 @@ def _report(generated: Any, given: dict[str, Any]) -> str:
     f"{generated.overlap}\n"
     "next: genret train --gin_file=runs/train.gin"
     " --gin_file=tasks/d2q_labelled.gin \\\n"
-    f"  --gin.QUERIES={generated.folder} …"
+    f"  --collection={given['collection'].root}"
+    f" --gin.QUERIES={generated.folder} \\\n"
+    "  --docids=DOCIDS --model_dir=MODEL"
   )
 
 
@@ -45,7 +47,7 @@ collection is counted and printed. See docs/querygen.md.""",
   genret generate --collection=data/squad --generator=models/doc2query \\
     --out=data/squad-doc2query --num_queries=10 --duplicates=refill""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare, or of ladder"),
+    COLLECTION,
     Flag(
       name="generator",
       help="a folder of genret generator, or weights of genret convert",

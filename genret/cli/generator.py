@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from genret.cli.command import DEVICE_FLAGS, Flag, StageCommand
+from genret.cli.command import COLLECTION, DEVICE_FLAGS, Flag, StageCommand
 
 
 def _report(folder: Path, given: dict[str, Any]) -> str:
@@ -36,7 +36,7 @@ whole checkpoint. See docs/querygen.md.""",
     --gin_file=models/t5_1_1_small.gin --collection=data/squad \\
     --initial_checkpoint_path=models/t5-small --out=models/squad-d2q""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(name="out", help="the folder of the generator"),
     Flag(name="folds", help="of documents; 1 trains one model", type=int),
     Flag(

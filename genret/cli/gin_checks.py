@@ -26,6 +26,7 @@ def check(
   *,
   filled: Container[str] = (),
   flags: Container[str] = (),
+  run_file: str = "",
 ) -> None:
   """Refuses a configuration that cannot be right.
 
@@ -34,6 +35,7 @@ def check(
     root: The stage's function, whose arguments it describes.
     filled: Parameters of `root` that the command fills in itself.
     flags: Macros that have a plain flag, in lower case, to name in messages.
+    run_file: A gin file that configures `root`, to name in messages.
 
   Raises:
     ConfigError: The first fault found.
@@ -42,8 +44,8 @@ def check(
   uses = configuration.uses(root)
   if not configuration.bound(root):
     raise ConfigError(
-      f"Nothing in the given files configures {_name(root)}; add a run file"
-      f" such as --gin_file=runs/{root.__module__.rsplit('.', 1)[-1]}.gin."
+      f"Nothing in the given files configures {_name(root)}; add its run file,"
+      f" --gin_file={run_file or 'FILE'}, before them."
     )
   for use in uses:
     for binding in configuration.bound(use.target, use.scope).values():

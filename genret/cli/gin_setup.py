@@ -97,6 +97,7 @@ def arguments(
   *,
   filled: Sequence[str] = (),
   flags: Sequence[str] = (),
+  run_file: str = "",
 ) -> dict[str, Any]:
   """Checks a configuration and builds the arguments of a stage from it.
 
@@ -108,12 +109,15 @@ def arguments(
     stage: The stage's function.
     filled: Parameters that the caller fills in itself.
     flags: Macros that have a plain flag.
+    run_file: A gin file that configures the stage, to name in messages.
 
   Raises:
     ConfigError: If the configuration cannot be right.
     ArtifactError: If an input is no artifact of the wanted kind.
   """
-  values = unopened(configuration, stage, filled=filled, flags=flags)
+  values = unopened(
+    configuration, stage, filled=filled, flags=flags, run_file=run_file
+  )
   return gin_inputs.opened(stage, values)
 
 
@@ -123,7 +127,10 @@ def unopened(
   *,
   filled: Sequence[str] = (),
   flags: Sequence[str] = (),
+  run_file: str = "",
 ) -> dict[str, Any]:
   """Does as `arguments`, and leaves inputs as the paths that gin names."""
-  gin_checks.check(configuration, stage, filled=filled, flags=flags)
+  gin_checks.check(
+    configuration, stage, filled=filled, flags=flags, run_file=run_file
+  )
   return configuration.build(stage)

@@ -114,7 +114,7 @@ def usage() -> str:
       *rows,
       "",
       "genret COMMAND --help explains one, with an example.",
-      "Start with: genret quickstart --workdir quickstart",
+      "Start with: genret quickstart --workdir genret-quickstart",
     ]
   )
 

@@ -34,7 +34,10 @@ def _report(folder: Path, given: dict[str, Any]) -> str:
   if not cluster.is_first():
     return ""
   return (
-    f"wrote {folder}\nnext: genret train --initial_checkpoint_path={folder} …"
+    f"wrote {folder}\n"
+    f"next: genret train --initial_checkpoint_path={folder} \\\n"
+    "  --collection=COLLECTION --docids=DOCIDS --model_dir=MODEL, with the same"
+    " --gin_file=models/… as here"
   )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from genret.cli.command import Flag, StageCommand
+from genret.cli.command import COLLECTION, Flag, StageCommand
 from genret.cli.generate import grades
 
 
@@ -53,7 +53,7 @@ a service is read from OPENAI_API_KEY. See docs/querygen.md.""",
   genret prompt --collection=data/squad --out=data/squad-prompted \\
     --endpoint=http://localhost:8000/v1 --model=NAME --as_list""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare, or of ladder"),
+    COLLECTION,
     Flag(name="out", help="the folder of the queries"),
     Flag(name="gguf", help="a GGUF file, or smollm2"),
     Flag(name="endpoint", help="the address of a service, mostly …/v1"),

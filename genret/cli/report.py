@@ -25,8 +25,8 @@ cell, and plots as PNG and SVG. Every number leads to its run file. A plot that
 has no data is left out and named. The same results make the same bytes.""",
   example="""\
   genret report study
-  genret report --dir=study""",
-  flags=(Flag(name="dir", help="the folder of a study, its --workdir"),),
+  genret report --workdir=study""",
+  flags=(Flag(name="workdir", help="that of a study"),),
   report=said,
-  positional="dir",
+  positional="workdir",
 )

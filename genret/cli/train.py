@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from genret.cli.command import DEVICE_FLAGS, Flag, StageCommand
+from genret.cli.command import COLLECTION, DEVICE_FLAGS, Flag, StageCommand
 
 
 def _report(folder: Path, given: dict[str, Any]) -> str:
@@ -41,7 +41,7 @@ TPU pods need none of these. See docs/training.md.""",
     --collection=data/squad --docids=data/squad-semantic \\
     --model_dir=models/squad-semantic --train_steps=20000""",
   flags=(
-    Flag(name="collection", help="a folder of genret prepare"),
+    COLLECTION,
     Flag(name="docids", help="a folder of genret docids"),
     Flag(name="model_dir", help="the model folder"),
     Flag(

@@ -255,7 +255,7 @@ def load(
   if format_version not in (None, manifest.format_version):
     raise ArtifactError(
       f"{folder} has format version {manifest.format_version}; this genret "
-      f"reads {format_version}. Make it anew with stage {manifest.stage!r}."
+      f"reads {format_version}. Remove the folder and make it anew."
     )
   return manifest
 
@@ -280,7 +280,7 @@ def verify(folder: Path) -> Manifest:
       state = "is missing" if found is None else "has changed"
       raise ArtifactError(
         f"{path} {state} since {folder} was made. Remove the folder and make "
-        f"it anew with stage {manifest.stage!r}."
+        "it anew."
       )
   return manifest
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Int
+from tqdm import tqdm
 
 from genret.core import text
 from genret.core.collection import Query
@@ -300,8 +301,8 @@ class Retriever:
       explain: Whether `explain` is asked for with as many beams, too.
     """
     each = [num_beams] if isinstance(num_beams, int) else num_beams
-    shapes = itertools.product(BATCH_SIZES, lengths(self.spec.input_length))
-    for beams, (size, length) in itertools.product(each, shapes):
+    shapes = [*product(each, BATCH_SIZES, lengths(self.spec.input_length))]
+    for beams, size, length in tqdm(shapes, desc="compile", disable=None):
       row = [self._vocabulary.end_id] * length
       self.search_tokens([row] * size, k=1, num_beams=beams)
     self.docid(self.table.docnos[0])
@@ -316,8 +317,7 @@ class Retriever:
     """
     if self._mesh is not None:
       raise ConfigError(
-        "Searches other than that along the trie are of one device; leave the"
-        " devices that share a model at one."
+        "Other searches are of one device: let no devices share the model."
       )
     return self._like(_other=search)
 

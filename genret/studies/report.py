@@ -52,11 +52,11 @@ class Report:
   left_out: Sequence[str] = ()
 
 
-def run(folder: Path) -> Report:
+def run(workdir: Path) -> Report:
   """Writes the report of a study into its folder.
 
   Args:
-    folder: The --workdir of a study, with its results.json.
+    workdir: The folder of a study, with its results.json.
 
   Returns:
     What was written; the same bytes for the same results.
@@ -64,7 +64,7 @@ def run(folder: Path) -> Report:
   Raises:
     UserError: The folder has no results, or such as cannot be read.
   """
-  results = report_reader.read(folder)
+  results = report_reader.read(workdir)
   kinds = plots.kinds(results)
   drawn = _draw(results, kinds)
   head, parts = list(_head(results)), list(sections(results, kinds))

@@ -75,8 +75,8 @@ def test_near_miss_of_a_required_macro_is_named(stage, load):
 def test_run_file_left_out_is_named(stage, tmp_path):
   (tmp_path / "other.gin").write_text("A = 1\n")
   loaded = gin_setup.load(["other.gin"], [])
-  with pytest.raises(ConfigError, match="add a run file such as --gin_file"):
-    gin_setup.arguments(loaded, stage.run)
+  with pytest.raises(ConfigError, match="--gin_file=runs/sample.gin, before"):
+    gin_setup.arguments(loaded, stage.run, run_file="runs/sample.gin")
 
 
 def test_what_a_later_line_unhooks_is_no_mistake(stage, build):

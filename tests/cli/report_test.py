@@ -9,7 +9,7 @@ def test_a_report_is_made_and_named(tmp_path, capsys):
   said = capsys.readouterr().out
   for name in ("report.md", "cells.csv"):
     assert f"wrote {tmp_path / name}" in said and (tmp_path / name).exists()
-  assert main.main(["report", f"--dir={tmp_path}"]) == 0
+  assert main.main(["report", f"--workdir={tmp_path}"]) == 0
 
 
 def test_a_folder_without_results_is_a_line(tmp_path, capsys):
@@ -21,4 +21,4 @@ def test_a_folder_without_results_is_a_line(tmp_path, capsys):
 
 def test_a_report_is_of_some_folder(capsys):
   assert main.main(["report"]) == 2
-  assert "DIR" in capsys.readouterr().err
+  assert "WORKDIR" in capsys.readouterr().err
