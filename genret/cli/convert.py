@@ -9,6 +9,7 @@ def _report(made: Converted, given: dict) -> str:
   if given["docids"] is not None:
     fresh = made.initialised or ("nothing",)
     lines.append(f"initialised anew: {', '.join(fresh)}")
+    lines.append(f"next: genret train --initial_checkpoint_path={made.path}")
   return "\n".join(lines)
 
 

@@ -1,5 +1,7 @@
 """`genret study`: a grid of experiments, resumable, and its tables."""
 
+from typing import Any
+
 from genret.cli.command import Flag, StageCommand
 
 
@@ -10,6 +12,17 @@ def filters(text: str) -> tuple[str, ...]:
   ('collection=squad,docids=atomic', 'inputs=d2q')
   """
   return tuple(part for part in text.split(";") if part)
+
+
+def _report(outcome: Any, given: dict[str, Any]) -> str:
+  if not outcome.text or given["wanted"].dry_run:
+    return outcome.text
+  workdir = given["workdir"]
+  return (
+    f"{outcome.text}\n"
+    f"wrote {workdir}: results.md, results.csv, results.json\n"
+    f"next: genret report {workdir}"
+  )
 
 
 COMMAND = StageCommand(
@@ -45,5 +58,5 @@ results.csv are made in the end, and by --report at any time.""",
       type=bool,
     ),
   ),
-  report=lambda outcome, given: outcome.text,
+  report=_report,
 )

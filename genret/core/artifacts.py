@@ -126,7 +126,7 @@ def begin(folder: Path, recipe: Recipe) -> Manifest | None:
   folder = Path(folder)
   begun = folder / RECIPE
   if begun.exists():
-    found = Recipe(**json.loads(begun.read_text(encoding="utf-8")))
+    found = Recipe(**read_json(begun))
     _refuse_other(folder, found, recipe)
     return load(folder) if (folder / MANIFEST).exists() else None
   if folder.is_dir() and not all(map(atomic.is_draft, folder.iterdir())):
@@ -235,7 +235,7 @@ def load(
   """
   path = Path(folder) / MANIFEST
   try:
-    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields = read_json(path)
     manifest = Manifest(**fields)
   except OSError as error:
     wanted = "artifact" if stage is None else f"artifact of stage {stage!r}"
@@ -317,6 +317,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
   """Writes a JSON file atomically, keys sorted, indented."""
   write_text(path, _json(value))
+
+
+def read_json(path: Path) -> Any:
+  """Reads a JSON file, whoever wrote it.
+
+  Raises:
+    OSError: There is none.
+    ValueError: It is no JSON.
+  """
+  return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def _json(value: Any) -> str:

@@ -2,8 +2,7 @@
 
 import dataclasses
 import functools
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +125,7 @@ class Collection:
   @functools.cached_property
   def summary(self) -> dict[str, Any]:
     """The counts that `genret prepare` reported."""
-    return json.loads((self.root / SUMMARY).read_text(encoding="utf-8"))
+    return artifacts.read_json(self.root / SUMMARY)
 
   @property
   def num_documents(self) -> int:
@@ -199,10 +198,15 @@ class Collection:
     Args:
       split: only those that are judged there, or None for all.
     """
-    judged = None if split is None else self.qrels(split)
+    if split is not None:
+      yield from self.asked(self.qrels(split))
+      return
     for row in json_lines.read(self.root / QUERIES):
-      if judged is None or row["_id"] in judged:
-        yield Query(query_id=row["_id"], text=row["text"])
+      yield Query(query_id=row["_id"], text=row["text"])
+
+  def asked(self, query_ids: Container[str]) -> Iterator[Query]:
+    """Yields the queries of some ids, those of qrels say, in file order."""
+    return (query for query in self.queries() if query.query_id in query_ids)
 
   def judgements(self, split: str) -> Iterator[Judgement]:
     """Yields the judgements of a split, in file order.
@@ -256,7 +260,7 @@ class Collection:
       Positives, queries in file order, documents in the order of the qrels.
     """
     qrels = self.qrels(split)
-    for query in self.queries(split):
+    for query in self.asked(qrels):
       for docno, grade in qrels[query.query_id].items():
         if grade >= relevance:
           yield Positive(query=query, docno=docno)

@@ -5,7 +5,6 @@ collection by identity; where it lies stands in `parent.json`, which is no part
 of the rung's identity: to move both changes neither.
 """
 
-import json
 import os
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def find_parent(folder: Path, manifest: artifacts.Manifest) -> Path:
     " are not copied."
   )
   try:
-    paths = json.loads((folder / PARENT).read_text(encoding="utf-8"))
+    paths = artifacts.read_json(folder / PARENT)
     places = [folder.resolve() / paths[kind] for kind in _KINDS]
   except (OSError, ValueError, KeyError) as error:
     raise ArtifactError(

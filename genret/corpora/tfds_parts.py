@@ -133,7 +133,7 @@ def _judged(collection: Collection, split: str, name: str) -> Part:
   qrels = collection.qrels(split)
   judged: list[tuple[Query, str, int]] = [
     (query, docno, grade)
-    for query in collection.queries(split)
+    for query in collection.asked(qrels)
     for docno, grade in qrels[query.query_id].items()
   ]
   rows = collection.docnos.rows([docno for _, docno, _ in judged])

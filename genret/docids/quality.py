@@ -9,6 +9,7 @@ from genret.core.docid_table import PAD, DocidTable, lexicographic_order
 _BLOCK = 1 << 20  # rows looked at a time
 
 ENOUGH_UNIQUE = 0.9
+PAIRS = 20_000  # documents that are compared a level
 """Below this share of unique docids, rankings by docid are known to fail."""
 
 
@@ -162,7 +163,7 @@ def describe(
     levels=tuple(tree.level(i, symbols=_counts(table, i)) for i in levels),
     similarity=None
     if embeddings is None
-    else tuple(similarity_by_prefix(table, embeddings)),
+    else tuple(_similarity(order, tree, embeddings)),
   )
 
 
@@ -170,7 +171,7 @@ def similarity_by_prefix(
   table: DocidTable,
   embeddings: np.ndarray,
   *,
-  pairs: int = 20_000,
+  pairs: int = PAIRS,
   seed: int = 0,
 ) -> list[float]:
   """Estimates how alike documents are that begin with the same symbols.
@@ -187,9 +188,20 @@ def similarity_by_prefix(
   """
   order = lexicographic_order(table.codes)
   tree = _Tree(table.codes, order)
+  return _similarity(order, tree, embeddings, pairs=pairs, seed=seed)
+
+
+def _similarity(
+  order: np.ndarray,
+  tree: "_Tree",
+  embeddings: np.ndarray,
+  *,
+  pairs: int = PAIRS,
+  seed: int = 0,
+) -> list[float]:
   random = np.random.default_rng(seed)
   means = []
-  for level in range(table.length + 1):
+  for level in range(int(tree.lengths.max()) + 1):
     starts = tree.starts(level)
     sizes = np.diff(starts, append=len(order))
     group = np.searchsorted(starts, np.arange(len(order)), side="right") - 1

@@ -5,7 +5,6 @@ the position bias is [heads, buckets] here and [buckets, heads] there. A docid
 vocabulary of its own is `decoder.embed_tokens` and `lm_head` there.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -204,7 +203,7 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.suffix == ".safetensors" else []
   index = path / "model.safetensors.index.json"
   if index.is_file():
-    names = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    names = artifacts.read_json(index)["weight_map"]
     return [path / name for name in sorted(set(names.values()))]
   one = path / "model.safetensors"
   return [one] if one.is_file() else []

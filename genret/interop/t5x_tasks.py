@@ -200,7 +200,7 @@ def _examples(
   judged = collection.qrels(split)
   named = list(dict.fromkeys(d for grades in judged.values() for d in grades))
   row = dict(zip(named, collection.docnos.find(named).tolist(), strict=True))
-  for query in collection.queries(split):
+  for query in collection.asked(judged):
     relevant = [
       docno
       for docno, grade in judged[query.query_id].items()

@@ -122,7 +122,7 @@ class Weights:
       format_version=FORMAT_VERSION,
     )
     try:
-      header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+      header = artifacts.read_json(folder / HEADER)
       origin = header["origin"]
       origin["stacking"] = stacked.from_json(origin["stacking"])
       optimizer = folder / OPTIMIZER

@@ -1,7 +1,6 @@
 """A generator: models that write queries, one for each fold of documents."""
 
 import dataclasses
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -71,7 +70,7 @@ class GeneratorSpec:
     """
     path = Path(folder) / SPEC
     try:
-      fields = json.loads(path.read_text(encoding="utf-8"))
+      fields = artifacts.read_json(path)
       version = fields.pop("format_version")
       if version == FORMAT_VERSION:
         seen = tuple(fields.pop("seen_grades", ()))

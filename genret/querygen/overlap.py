@@ -88,7 +88,7 @@ def _asked(collection: Collection, split: str) -> dict[str, set[str]]:
   """Returns key of a question's text -> docnos that are relevant to it."""
   asked: dict[str, set[str]] = {}
   qrels = collection.qrels(split)
-  for query in collection.queries(split):
+  for query in collection.asked(qrels):
     relevant = {d for d, grade in qrels[query.query_id].items() if grade >= 1}
     asked.setdefault(normalise_query(query.text), set()).update(relevant)
   return asked

@@ -10,7 +10,6 @@ Loading reads `model.json` and never gin.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +95,7 @@ def read_spec(
     ArtifactError: If there is none, or it is damaged or of another format.
   """
   try:
-    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields = artifacts.read_json(path)
     version = fields.pop("format_version")
     if version != FORMAT_VERSION:
       raise ArtifactError(

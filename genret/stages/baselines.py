@@ -342,7 +342,7 @@ def _on_dev(
 ) -> Callable[[Searcher], float]:
   """Return a function that says how good a searcher is on dev."""
   qrels = collection.qrels(config.dev_split)
-  queries = list(collection.queries(config.dev_split))
+  queries = list(collection.asked(qrels))
   measure = measures.parse_measure(config.dev_measure)
   depth = measure.params.get("cutoff", config.k)
 

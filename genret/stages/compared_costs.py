@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -181,7 +180,7 @@ class Compared(Account):
 
   def index_bytes(self) -> dict[str, int]:
     """Returns the bytes of the best state's vectors: 0 before any search."""
-    result = json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
+    result = artifacts.read_json(self.folder / RESULT)
     index = self.folder / dual_spec.INDEX / str(result["best_step"])
     return {"index": file_bytes(index)}
 

@@ -7,7 +7,6 @@ parameter and token.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,4 +174,4 @@ def _devices() -> str:
 def _json(path: Path) -> Mapping[str, Any]:
   if not path.exists():
     return {}
-  return json.loads(path.read_text(encoding="utf-8"))
+  return artifacts.read_json(path)

@@ -72,7 +72,7 @@ def evaluation(
   if dev is None:
     return lambda params, step: {}
   qrels = collection.qrels(dev.split)
-  queries = list(collection.queries(dev.split))
+  queries = list(collection.asked(qrels))
   if dev.num_queries is not None and dev.num_queries < len(queries):
     kept = np.linspace(0, len(queries) - 1, dev.num_queries).astype(int)
     queries = [queries[i] for i in kept]

@@ -138,7 +138,7 @@ def _judged(
     for query, grades in collection.qrels(config.split).items()
     if max(grades.values(), default=0) >= config.relevance
   }
-  asked = [q for q in collection.queries(config.split) if q.query_id in qrels]
+  asked = list(collection.asked(qrels))
   if not asked:
     raise UserError(
       f"No query of {config.split!r} in {collection.name} has a relevant"

@@ -81,11 +81,11 @@ def run(
     if embeddings is not None:
       vectors = embeddings.aligned(collection.docnos)
     table = config.scheme(collection, embeddings=vectors, seed=config.seed)
-    shared = sum(map(len, table.collisions()))
+    shared = 0
+    if config.collisions == "extra":
+      shared = sum(map(len, table.collisions()))
     table = resolve(table, config.collisions, seed=config.seed)
-    found = quality.describe(
-      table, vectors, resolved=shared if config.collisions == "extra" else 0
-    )
+    found = quality.describe(table, vectors, resolved=shared)
     print(found)
     _warn(found)
     with artifacts.building(out, recipe, gin_text=gin_text) as folder:

@@ -9,6 +9,7 @@ import numpy as np
 
 from genret.core import artifacts, runs
 from genret.core.collection import Collection, Qrels
+from genret.core.docnos import Docnos
 from genret.core.errors import ConfigError, DataError, UserError, suggest
 from genret.core.runs import Run
 from genret.evaluation import articles, comparison, crossed
@@ -258,20 +259,26 @@ def check_ids(
   """
   queries = {query_id for run in found.values() for query_id in run}
   queries.difference_update(query.query_id for query in collection.queries())
-  docnos = {
+  named = {
     hit.docno for run in found.values() for hits in run.values() for hit in hits
   }
-  docnos.difference_update(collection.docnos)
+  docnos = _unknown(named, collection.docnos)
   for system, hits_of in found.items():
-    named = (hit.docno for hits in hits_of.values() for hit in hits)
+    found_here = (hit.docno for hits in hits_of.values() for hit in hits)
     odd = [f"query {q!r}" for q in hits_of if q in queries]
-    odd += [f"document {d!r}" for d in named if d in docnos]
+    odd += [f"document {d!r}" for d in found_here if d in docnos]
     if odd:
       raise DataError(
         f"{odd[0]} is not in collection {collection.name!r}"
         f" ({collection.root}); is this a run of another collection?",
         path=run_files[system],
       )
+
+
+def _unknown(named: set[str], docnos: Docnos) -> set[str]:
+  listed = list(named)
+  rows = docnos.find(listed)
+  return {docno for docno, row in zip(listed, rows, strict=True) if row < 0}
 
 
 def _per_query_lines(report: Report) -> list[str]:

@@ -1,7 +1,6 @@
 """The generate stage: documents and a generator in, synthetic queries out."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 from tqdm import tqdm
@@ -191,7 +190,7 @@ def _of_fold(
   seen = ()
   if pairs["grades"]:
     path = folder / generator_lib.FOLD_SUMMARY
-    seen = json.loads(path.read_text(encoding="utf-8")).get("grades", ())
+    seen = artifacts.read_json(path).get("grades", ())
   return GeneratorSpec(folds=1, **pairs, seen_grades=tuple(seen))
 
 
@@ -245,7 +244,7 @@ def _write_summary(
 
 
 def _generated(out: Path) -> Generated:
-  summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+  summary = artifacts.read_json(out / SUMMARY)
   found = {
     split: overlap.Overlap(**one) for split, one in summary["overlap"].items()
   }

@@ -1,7 +1,6 @@
 """The loss on held-out text while a T5 is pre-trained, and its curve."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ class Curve:
     """Returns what is written so far."""
     if not self.path.exists():
       return []
-    return json.loads(self.path.read_text(encoding="utf-8"))
+    return artifacts.read_json(self.path)
 
   def add(self, step: int, measures: Mapping[str, float]) -> None:
     """Adds a point.

@@ -5,7 +5,6 @@ heart; one that has not is merely trained less.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -164,7 +163,7 @@ def measured(
   path = folder / FILE
   best = _best(folder, opened.dev_measure)
   if path.exists():
-    known = json.loads(path.read_text(encoding="utf-8"))
+    known = artifacts.read_json(path)
     same = best is None or known.get("checkpoint") == best
     if same and known.get("count") == count:
       return known

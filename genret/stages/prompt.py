@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -356,7 +355,7 @@ def _overlap(out: Path, wanted: "_Wanted") -> dict[str, overlap.Overlap]:
 
 
 def _prompted(out: Path, config: PromptConfig) -> Prompted:
-  summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+  summary = artifacts.read_json(out / SUMMARY)
   found = {s: overlap.Overlap(**o) for s, o in summary["overlap"].items()}
   words = overlap.describe(found, num_queries=summary["counts"]["queries"])
   cost = _cost(config, summary["counts"])

@@ -1,7 +1,6 @@
 """The temperature of a contrastive loss, chosen by dev queries."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,7 +48,7 @@ def chosen(
   """
   if len(temperatures) == 1:
     return temperatures[0]
-  tried = json.loads(path.read_text("utf-8")) if path.exists() else {}
+  tried = artifacts.read_json(path) if path.exists() else {}
   for temperature in temperatures:
     if str(temperature) not in tried:
       tried[str(temperature)] = dataclasses.asdict(_tried(temperature, attempt))

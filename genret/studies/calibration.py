@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import math
 import statistics
 from collections.abc import Mapping
@@ -138,8 +137,3 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
     }
     for tag in events.Tags()["tensors"]
   }
-
-
-def read(path: Path) -> dict[str, Any]:
-  """Reads a file of JSON."""
-  return json.loads(path.read_text("utf-8"))

@@ -59,7 +59,9 @@ class Worker:
     """Says whether a shared result stands, of these settings."""
     if not (task.record.exists() and task.folder.exists()):
       return False
-    return calibration.read(task.record)["settings"] == self.reader.task(task)
+    return artifacts.read_json(task.record)["settings"] == self.reader.task(
+      task
+    )
 
   def calibrate(self, cell: Cell, core: int) -> Calibration:
     """Finds out what a step of this setting costs and reads, once."""
@@ -91,7 +93,7 @@ class Worker:
     path = self.layout.calibration(cell).with_suffix(".json")
     if not path.exists():
       return None
-    record = calibration.read(path)
+    record = artifacts.read_json(path)
     if record["settings"] != self.reader.setting(cell):
       return None
     return Calibration.read(record)
@@ -146,7 +148,7 @@ class Worker:
     path = self.layout.result(cell)
     if self.layout.lack(cell) is not None or not path.exists():
       return False
-    return calibration.read(path)["settings"] == self.reader.cell(cell)
+    return artifacts.read_json(path)["settings"] == self.reader.cell(cell)
 
   def tidy(self, cell: Cell) -> None:
     """Removes what a finished cell does not need, unless it is to be kept."""
@@ -217,7 +219,7 @@ class Worker:
     folder = self.layout.model(cell)
     study = self.layout.study
     wanted = {"settings": self.reader.trained(cell), "pairs": study.pairs}
-    record = calibration.read(known) if known.exists() else {}
+    record = artifacts.read_json(known) if known.exists() else {}
     if record.items() >= wanted.items():
       return record
     is_trained = record.get("settings") == wanted["settings"]
@@ -245,7 +247,7 @@ class Worker:
   def _begin(self, cell: Cell, run: Mapping[str, Any]) -> None:
     """Removes what another run has left that had no checkpoint yet."""
     begun, folder = self.layout.cell(cell) / BEGUN, self.layout.model(cell)
-    is_same = begun.exists() and calibration.read(begun) == run
+    is_same = begun.exists() and artifacts.read_json(begun) == run
     if not is_same and not (folder / CPU_SECONDS).exists():
       shutil.rmtree(folder, ignore_errors=True)
     artifacts.write_json(begun, run)
@@ -256,7 +258,7 @@ class Worker:
     Those that trying temperatures took are among them.
     """
     steps, trials = (
-      calibration.read(path) if path.exists() else {}
+      artifacts.read_json(path) if path.exists() else {}
       for path in (
         self.layout.model(cell) / name
         for name in (CPU_SECONDS, temperature.FILE)

@@ -8,9 +8,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from genret.core import artifacts
 from genret.stages.costs import FILE as COSTS
 from genret.stages.diagnose import FILE as DIAGNOSTICS
-from genret.studies import calibration
 from genret.studies.grid import Cell
 from genret.studies.layout import Layout
 
@@ -70,9 +70,10 @@ def read(folder: Path) -> dict[str, Any]:
     folder: Of the cell.
   """
   files = {"costs": COSTS, "diagnostics": DIAGNOSTICS}
-  return {
-    name: calibration.read(folder / file) if (folder / file).exists() else None
+  return dict.fromkeys(files) | {
+    name: artifacts.read_json(folder / file)
     for name, file in files.items()
+    if (folder / file).exists()
   }
 
 

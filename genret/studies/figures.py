@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import jax
 import numpy as np
 
 from genret.core import artifacts, machine
-from genret.core.collection import Collection
+from genret.core.collection import Collection, Qrels
 from genret.evaluation import articles, splits
 from genret.evaluation.articles import Article
 from genret.models import shapes
@@ -53,7 +54,7 @@ def of_cell(layout: Layout, cell: Cell) -> dict[str, Any]:
       part: means(found, parts[part]) for part in PARTS if parts[part]
     },
     "queries": {part: len(parts[part]) for part in PARTS},
-    "memorised": calibration.read(folder / memorised.FILE),
+    "memorised": artifacts.read_json(folder / memorised.FILE),
     "dev": dev_curve(folder),
     "parameters": parameters(folder),
     "model": artifacts.identity(folder),
@@ -79,30 +80,51 @@ def collection(layout: Layout, cell: Cell) -> Collection:
 
 def queries(layout: Layout, cell: Cell) -> dict[str, tuple[str, ...]]:
   """Parts the queries that a cell is judged on by PARTS."""
-  found = collection(layout, cell)
-  judged = found.qrels(layout.study.split)
-  trained = found.qrels("train") if "train" in found.splits else {}
-  parts = splits.by_coverage(trained, judged)
-  asked = splits.by_training_queries(trained, judged)
-  return {
-    "all": tuple(judged),
-    "covered": parts.covered,
-    "uncovered": parts.uncovered,
-    **{f"training queries: {number}": found for number, found in asked.items()},
-  }
+  return _asked(layout, cell).parts
 
 
 def clusters(layout: Layout, cell: Cell) -> Mapping[str, Article]:
   """Returns the article of each query that a cell is judged on."""
+  return _asked(layout, cell).clusters
+
+
+def judgements(layout: Layout, cell: Cell) -> Qrels:
+  """Returns the judgements that a cell is judged by."""
+  return _asked(layout, cell).qrels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Asked:
+  """What a split asks, read once for all cells and baselines."""
+
+  qrels: Qrels
+  parts: dict[str, tuple[str, ...]]
+  clusters: Mapping[str, Article]
+
+
+def _asked(layout: Layout, cell: Cell) -> _Asked:
   found = collection(layout, cell)
-  return _clusters(found.root, found.identity, layout.study.split)
+  return _read_asked(found.root, found.identity, layout.study.split)
 
 
 @functools.lru_cache(maxsize=64)
-def _clusters(root: Path, identity: str, split: str) -> Mapping[str, Article]:
+def _read_asked(root: Path, identity: str, split: str) -> _Asked:
   del identity  # one that was made anew is read anew
   found = Collection.open(root)
-  return articles.of_collection(found, found.qrels(split))
+  judged = found.qrels(split)
+  trained = found.qrels("train") if "train" in found.splits else {}
+  parts = splits.by_coverage(trained, judged)
+  asked = splits.by_training_queries(trained, judged)
+  return _Asked(
+    qrels=judged,
+    parts={
+      "all": tuple(judged),
+      "covered": parts.covered,
+      "uncovered": parts.uncovered,
+      **{f"training queries: {number}": ids for number, ids in asked.items()},
+    },
+    clusters=articles.of_collection(found, judged),
+  )
 
 
 def synthetic_queries(layout: Layout, cell: Cell) -> float | None:

@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 
+from genret.core import artifacts
 from genret.stages import dual_config
 from genret.stages.train import TrainConfig
-from genret.studies import calibration, costs, estimates
+from genret.studies import costs, estimates
 from genret.studies.calibration import Calibration
 from genret.studies.cells import Worker
 from genret.studies.grid import Cell
@@ -136,7 +137,7 @@ def _exposures(cell: Cell, taken: Calibration, steps: int) -> float:
 
 
 def _done(worker: Worker, cell: Cell) -> Line:
-  found = calibration.read(worker.layout.result(cell))
+  found = artifacts.read_json(worker.layout.result(cell))
   measure, value = next(iter(found["figures"]["all"].items()))
   return Line(
     name=cell.name,

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from genret.core import runs
+from genret.core import artifacts, runs
 from genret.core.runs import Run
 from genret.evaluation import crossed, measures
 from genret.evaluation.significance import Interval
 from genret.stages import evaluate
-from genret.studies import calibration, figures, grid
+from genret.studies import figures, grid
 from genret.studies.cells import Worker
 from genret.studies.figures import PARTS, PerQuery
 from genret.studies.grid import Cell
@@ -178,7 +178,7 @@ def of_cells(worker: Worker, cells: Iterable[Cell]) -> list[Row]:
     Row(
       chosen=group[0].chosen,
       knows=knows(worker, group[0]),
-      results=[calibration.read(layout.result(cell)) for cell in group],
+      results=[artifacts.read_json(layout.result(cell)) for cell in group],
       per_query=[figures.per_query(layout, cell) for cell in group],
       parts=figures.queries(layout, group[0]),
       clusters=figures.clusters(layout, group[0]),
@@ -267,7 +267,7 @@ def _evaluated(worker: Worker, cell: Cell, found: Run) -> PerQuery:
   study = worker.layout.study
   return measures.evaluate(
     found,
-    figures.collection(worker.layout, cell).qrels(study.split),
+    figures.judgements(worker.layout, cell),
     measures=study.measures,
   ).per_query
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from genret.core import artifacts
 from genret.evaluation import comparison
-from genret.studies import calibration, growth, published, rows
+from genret.studies import growth, published, rows
 from genret.studies.cells import Worker
 from genret.studies.contrasts import Contrast
 from genret.studies.findings import Findings
@@ -263,7 +263,7 @@ def _read(folder: Path, name: str) -> Any:
   """Reads a file of a cell, or of its model; None where there is none."""
   for path in (folder / name, folder / "model" / name):
     if path.exists():
-      return calibration.read(path)
+      return artifacts.read_json(path)
   return None
 
 

@@ -10,7 +10,6 @@ Nothing here imports TensorFlow.
 """
 
 import contextlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -137,7 +136,7 @@ def load(folder: Path) -> Examples:
     ArtifactError: the folder holds no examples, or less than it should.
   """
   artifacts.load(folder, stage=STAGE, format_version=FORMAT_VERSION)
-  summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+  summary = artifacts.read_json(folder / SUMMARY)
   num_examples = summary["num_examples"]
   return Examples(
     tokens=_mapped(folder, TOKENS, summary["num_tokens"]),

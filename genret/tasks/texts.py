@@ -9,7 +9,6 @@ import array
 import contextlib
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -101,7 +100,7 @@ class Texts:
     return cls(
       train=Text.load(folder / TRAIN),
       held_out=Text.load(folder / HELD_OUT),
-      summary=json.loads((folder / SUMMARY).read_text(encoding="utf-8")),
+      summary=artifacts.read_json(folder / SUMMARY),
     )
 
   def describe(self) -> str:

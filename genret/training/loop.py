@@ -1,7 +1,6 @@
 """The training loop: batches in, checkpoints, event files and a bar out."""
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -170,7 +169,7 @@ class Loop:
 
 def _noted(path: Path) -> dict[str, float]:
   """Reads the process time at each checkpoint."""
-  return json.loads(path.read_text("utf-8")) if path.exists() else {}
+  return artifacts.read_json(path) if path.exists() else {}
 
 
 class _Clock:

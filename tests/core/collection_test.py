@@ -113,5 +113,5 @@ def test_a_folder_of_an_older_format(tmp_path):
   recipe = Recipe(stage="prepare", arguments={"name": "toy"})
   with artifacts.building(tmp_path / "old", recipe) as draft:
     (draft / "corpus.jsonl").write_text("")
-  with pytest.raises(ArtifactError, match="version 1; .* Make it anew"):
+  with pytest.raises(ArtifactError, match="version 1; .* make it anew"):
     Collection.open(tmp_path / "old")

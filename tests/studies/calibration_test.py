@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from genret.core import artifacts
 from genret.studies import calibration
 from genret.studies.calibration import Calibration, Cost
 
@@ -25,7 +26,7 @@ def test_a_budget_of_exposures_reads_as_many_examples_or_one_step_more():
 def test_a_record_is_read_as_it_was(tmp_path):
   path = tmp_path / "record.json"
   path.write_text(json.dumps(dataclasses.asdict(KNOWN)))
-  assert Calibration.read(calibration.read(path)) == KNOWN
+  assert Calibration.read(artifacts.read_json(path)) == KNOWN
 
 
 def test_scalars_of_event_files_are_read_by_tag(tmp_path):
