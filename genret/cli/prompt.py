@@ -17,6 +17,8 @@ def prices(text: str) -> tuple[float, float]:
 
 
 def _report(prompted: Any, given: dict[str, Any]) -> str:
+  if given["dry_run"]:
+    return f"{prompted.table()}\nnothing was asked"
   lines = [f"wrote {prompted.folder}: {_listed(prompted.summary['counts'])}"]
   if faults := prompted.summary["faults"]:
     lines.append(f"answers that were no query: {_listed(faults)}")
@@ -82,6 +84,11 @@ a service is read from OPENAI_API_KEY. See docs/querygen.md.""",
       help="dollars for a million tokens of prompt and of completion, with a"
       " comma between",
       type=prices,
+    ),
+    Flag(
+      name="dry_run",
+      help="ask nothing: requests, tokens, cost and the first prompt are shown",
+      type=bool,
     ),
     Flag(name="seed", help="of examples and draws", type=int),
   ),

@@ -27,6 +27,8 @@ from genret.querygen.prompting import (
   Prompt,
   check_grades,
 )
+from genret.stages import prompt_plan
+from genret.stages.prompt_plan import PromptPlan
 from genret.tasks import synthetic
 from genret.tasks.synthetic import SyntheticQuery
 
@@ -109,8 +111,13 @@ class Prompted:
 
 
 def run(
-  config: PromptConfig, collection: Collection, *, out: Path, gin_text: str = ""
-) -> Prompted:
+  config: PromptConfig,
+  collection: Collection,
+  *,
+  out: Path,
+  dry_run: bool = False,
+  gin_text: str = "",
+) -> Prompted | PromptPlan:
   """Asks a model for queries of all documents, or finds them written.
 
   Every answer is on disk in `out` when the next is asked for; the same command
@@ -121,6 +128,7 @@ def run(
     collection: Whose documents are read.
     out: The artifact's folder: queries.jsonl and summary.json; beside them,
       and no part of its identity, answers.jsonl.
+    dry_run: Whether to ask nothing and say what asking would take.
     gin_text: The configuration, for the provenance.
 
   Raises:
@@ -130,6 +138,13 @@ def run(
   _check_model(config)
   out, started = Path(out), time.time()
   prompt = _prompt(config, collection)
+  if dry_run:
+    return prompt_plan.plan(
+      _Wanted(config, collection, prompt),
+      decoding=config.decoding,
+      prices=config.prices,
+      every=max(1, collection.num_documents // prompt_plan.TOKENISED),
+    )
   recipe = _recipe(config, collection, prompt)
   if artifacts.begin(out, recipe) is None:
     with Answers(out / ANSWERS) as answers:
@@ -336,16 +351,6 @@ def _queries(
     )
 
 
-def _cost(config: PromptConfig, counts: dict[str, int]) -> float | None:
-  """Returns dollars, or None where no price is known."""
-  if config.prices is None:
-    return None
-  tokens = (counts["prompt_tokens"], counts["completion_tokens"])
-  return (
-    sum(n * price for n, price in zip(tokens, config.prices, strict=True)) / 1e6
-  )
-
-
 def _overlap(out: Path, wanted: "_Wanted") -> dict[str, overlap.Overlap]:
   """Counts which queries are questions of the collection."""
   path = out / synthetic.QUERIES
@@ -358,5 +363,8 @@ def _prompted(out: Path, config: PromptConfig) -> Prompted:
   summary = artifacts.read_json(out / SUMMARY)
   found = {s: overlap.Overlap(**o) for s, o in summary["overlap"].items()}
   words = overlap.describe(found, num_queries=summary["counts"]["queries"])
-  cost = _cost(config, summary["counts"])
+  counts = summary["counts"]
+  cost = prompt_plan.dollars(
+    counts["prompt_tokens"], counts["completion_tokens"], prices=config.prices
+  )
   return Prompted(folder=out, summary=summary, overlap=words, cost=cost)
